@@ -1,4 +1,4 @@
-/// The form of a page.
+/// What `?format=` may ask for.
 package enum AdminFormat: String, Sendable, CaseIterable {
     case text, json
 }

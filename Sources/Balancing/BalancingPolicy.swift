@@ -34,9 +34,7 @@ package struct BalancingName: RawRepresentable, CaseIterable, Hashable, Sendable
 
     /// What is to be said of the name.
     package enum Standing: Hashable, Sendable {
-        /// Nothing.
         case current
-        /// An old name of its policy.
         case old
         /// It asks for what a gateway cannot do: its policy is used in its place.
         case meaningless

@@ -9,10 +9,8 @@ package struct ClusterIdentity: Hashable, Sendable {
     package let port: Int
     /// Empty: the whole service.
     package let subset: String
-    /// How the cluster chooses among its endpoints.
     package let policy: BalancingPolicy
 
-    /// Makes the identity of a Service's port, or of one of its subsets.
     package init(host: String, port: Int, subset: String, policy: BalancingPolicy) {
         self.host = host
         self.port = port
@@ -69,10 +67,8 @@ package final class ClusterState: Sendable {
         rotationLine = OwnLine(start)
     }
 
-    /// How the cluster chooses among its endpoints.
     package var policy: BalancingPolicy { identity.policy }
 
-    /// The endpoints as they are now.
     package var endpoints: [EndpointState] { contents.withLock { $0.all }.endpoints }
 
     /// Replaces the endpoints: every worker chooses among the new ones from its next request on.

@@ -21,7 +21,6 @@ package final class ClusterTally: Sendable {
     package struct Counts: Sendable, Equatable {
         private var numbers: [Fate: UInt64] = [:]
 
-        /// All are zero.
         package init() {}
 
         /// How many requests had a fate.
@@ -32,7 +31,6 @@ package final class ClusterTally: Sendable {
 
         fileprivate mutating func add(_ fate: Fate) { numbers[fate, default: 0] += 1 }
 
-        /// Adds the numbers of another one.
         package mutating func add(_ other: Counts) { numbers.merge(other.numbers, uniquingKeysWith: +) }
 
         /// What has come since `earlier`, of the same tally.

@@ -4,7 +4,7 @@ internal import Synchronization
 /// lines. It belongs to the `ClusterState`, so that it survives every publish. Any thread.
 /// Source: envoyproxy/envoy api/envoy/config/cluster/v3/circuit_breaker.proto.
 package final class ClusterUsage: Sendable {
-    /// What is counted.
+    /// What a cluster's limits bound.
     package enum Resource: Int, Sendable, CaseIterable {
         /// Open connections, and those that are being made.
         case connections
@@ -22,7 +22,6 @@ package final class ClusterUsage: Sendable {
     private let retries = OwnLine()
     private let gone = Atomic<Bool>(false)
 
-    /// Nothing is in use.
     package init() {}
 
     @inline(__always) private func cell(_ resource: Resource) -> LineCell {
@@ -58,7 +57,6 @@ package final class ClusterUsage: Sendable {
     /// Takes one whatever is in use.
     package func take(_ resource: Resource) { cell(resource).add(1) }
 
-    /// Gives back what was taken.
     package func giveBack(_ resource: Resource) { cell(resource).add(-1) }
 
     /// Where the numbers lie in memory, for tests.

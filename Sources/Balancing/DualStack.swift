@@ -53,7 +53,6 @@ package struct DualStack: Sendable {
 }
 
 extension EndpointAddress {
-    /// Whether it is an IPv6 address.
     package var isIPv6: Bool {
         if case .ip(let host, _) = self { host.contains(":") } else { false }
     }

@@ -103,16 +103,13 @@ package final class Endpoint {
         number = state.number
     }
 
-    /// Where the endpoint is reached.
     package var address: EndpointAddress { state.address }
     /// The address as text, for logs and metrics.
     package var name: String { state.name }
-    /// No cluster has it any more.
     package var isGone: Bool { state.isGone }
 
     /// A request was given to it; one `ended` follows. For `PickedEndpoint` alone, which sees to that.
     @inline(__always) func began() { inFlight.add(1) }
-    /// A request to it has ended.
     @inline(__always) func ended() { inFlight.add(-1) }
 }
 

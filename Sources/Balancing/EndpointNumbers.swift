@@ -12,7 +12,6 @@ package final class EndpointNumbers: Sendable {
 
     private let state = Lock(State())
 
-    /// No number is in use.
     package init() {}
 
     /// A free number: one that was given back, else the next one.

@@ -11,7 +11,6 @@ package struct PickedEndpoint: ~Copyable {
     /// Whether a try is under way.
     package private(set) var isCounted = false
 
-    /// Nothing is picked.
     package init() {}
 
     deinit { if isCounted { endpoint?.ended() } }

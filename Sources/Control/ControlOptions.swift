@@ -19,7 +19,6 @@ package struct ControlOptions: Sendable {
     package var upgradeLimit = Duration.seconds(60)
     /// How long a load may take; then it is given up.
     package var loadLimit = Duration.seconds(120)
-    /// How definitions are compiled.
     package var compile = CompileOptions()
     /// What the workers keep to; see docs/limits.md.
     package var limits = Limits()

@@ -25,7 +25,6 @@ package final class ControlPlane {
         case stopped
     }
 
-    /// The options that it was made with.
     package let options: ControlOptions
     /// What all threads count.
     package let metrics: Metrics
@@ -452,7 +451,6 @@ package final class ControlPlane {
         spread(left: applied.left)
     }
 
-    /// Tells all workers.
     func tell(_ message: WorkerMessage) {
         for worker in workers { worker.mailbox.post(message) }
     }
@@ -483,7 +481,6 @@ package final class ControlPlane {
     package var snapshot: Snapshot? { published?.current }
     /// What is wrong with the definitions in effect.
     package var diagnostics: [Diagnostic] { configuration.diagnostics }
-    /// The routing plan in effect.
     package var plan: RoutingPlan { configuration.plan }
     /// The endpoints as they are known now.
     package var endpoints: EndpointTable { configuration.endpoints }

@@ -21,7 +21,6 @@ struct CredentialFiles: Sendable {
         }
     }
 
-    /// Reads these files.
     init(of paths: [String]) { read(paths) }
 
     private mutating func read(_ source: CertificateSource, _ mesh: MeshIdentity?) {

@@ -94,7 +94,6 @@ package struct LoadedObject: Sendable {
 enum LoadExtent: Sendable {
     /// The files again, and what has changed in the cluster.
     case everything
-    /// What has changed in the cluster.
     case cluster
 }
 

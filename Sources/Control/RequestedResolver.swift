@@ -71,7 +71,6 @@ struct RequestedResolver {
         var settled: [RequestedHost] = []
         /// Numbers of endpoints that nobody has any more.
         var left: [Int] = []
-        /// Limits that were reached.
         var limits: [ReachedLimit] = []
     }
 

@@ -4,9 +4,8 @@ internal import Reactor
 /// A report of each rollout: when endpoints of a Service have left, and none has come or gone for a while since, it
 /// says what that did to the requests. It knows no clock. The control plane's thread only.
 struct Rollouts {
-    /// What is said of one rollout.
+    /// A line of the log about one rollout that is over.
     struct Report: Equatable {
-        /// The Service's host name.
         let host: String
         let left: Int
         let came: Int

@@ -6,12 +6,11 @@ internal import Reactor
 ///
 /// When the predecessor has ended, nobody else serves, and this process does as soon as it can.
 struct SuccessorState {
-    /// What is to be done.
+    /// For the main thread to carry out: the state itself does no I/O.
     enum Step: Equatable {
         case nothing
         /// Says to the predecessor that this process could serve.
         case sayReady
-        /// Begins to serve.
         case serve
         /// Listens to the predecessor no more.
         case forget

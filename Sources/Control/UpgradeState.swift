@@ -22,7 +22,7 @@ struct UpgradeState {
         case handedOver
     }
 
-    /// What is to be done.
+    /// For the main thread to carry out: the state itself does no I/O.
     enum Step: Equatable {
         case nothing
         /// There is no upgrade, for that reason.
@@ -97,7 +97,6 @@ struct UpgradeState {
         }
     }
 
-    /// The successor has ended.
     mutating func processEnded() -> Step { isUnderWay ? abandon("it has ended") : .nothing }
 
     /// Asked now and then.

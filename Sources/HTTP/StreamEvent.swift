@@ -63,7 +63,6 @@ package struct StreamEvent: BitwiseCopyable {
         case violation(HTTP2Violation, PeerFrame)
     }
 
-    /// What has happened.
     @usableFromInline package let kind: Kind
     @usableFromInline package let slot: Int    // the session's place of the stream; -1 for the connection
     @usableFromInline package let owner: StreamOwner    // as set with `setOwner`; `.nobody` before

@@ -17,7 +17,6 @@ package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
         case tooLong = "the text is too long"
     }
 
-    /// What is wrong.
     package let kind: Kind
     /// How many octets of the text are before the mistake.
     package let offset: Int

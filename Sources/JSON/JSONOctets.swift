@@ -9,9 +9,8 @@ enum JSONOctets {
     /// The first octet from `start` on that is `"`, `\`, a control character or not ASCII; the end if there is none.
     static func endOfPlain(_ octets: Octets, from start: Int) -> Int {
         var index = start
-        let buffer = unsafe octets.buffer
-        while buffer.count - index >= 8 {
-            let word = unsafe buffer.loadUnaligned(fromByteOffset: index, as: UInt64.self).littleEndian
+        while octets.count - index >= 8 {
+            let word = octets.word(at: index).littleEndian
             let quote = word ^ (ones &* 0x22)
             let slash = word ^ (ones &* 0x5C)
             // Bits above the first one that is set may be wrong: only the first counts.

@@ -21,7 +21,7 @@ package enum JSONQuotes {
         text += "\""
     }
 
-    /// A text in quotes.
+    /// The same as a text of its own, which costs an allocation.
     package static func quoted(_ value: String) -> String {
         var text = ""
         append(value, to: &text)

@@ -14,7 +14,6 @@ package enum JSONToken: Sendable, Equatable {
     /// The name of a field, whose value is next.
     case key(JSONString)
     case string(JSONString)
-    /// A number as it is written.
     case number(Range<Int>)
     case bool(Bool)
     case null
@@ -64,7 +63,6 @@ package struct JSONReader {
         }
     }
 
-    /// Reads the next token.
     package mutating func next() throws(JSONError) -> JSONToken {
         skipSpace()
         switch wanted {

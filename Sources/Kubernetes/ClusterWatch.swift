@@ -4,11 +4,10 @@ package import Reactor
 
 /// Watches the objects of a cluster, on a thread of its own.
 package final class ClusterWatch: Sendable {
-    /// What is to be watched.
+    /// Given once, before the thread begins.
     package struct Plan: Sendable {
         /// Where the API server is, and who asks.
         package var access: ClusterAccess
-        /// The kinds to be watched.
         package var kinds: [ResourceKind]
         /// Kinds that are watched only while the server does not offer another one, which is among `kinds`.
         package var standIns: [StandIn]
@@ -17,7 +16,6 @@ package final class ClusterWatch: Sendable {
         /// The times of the client; tests shorten them.
         package var timing = WatchTiming()
 
-        /// - Parameters: see the properties of the same names.
         package init(
             access: ClusterAccess, kinds: [ResourceKind], standIns: [StandIn] = [], namespaces: [String] = []
         ) {
@@ -30,12 +28,9 @@ package final class ClusterWatch: Sendable {
 
     /// A kind that stands in for one that the server does not offer.
     package struct StandIn: Sendable, Equatable {
-        /// The kind that stands in.
         package let kind: ResourceKind
-        /// The kind that the server does not offer.
         package let missing: ResourceKind
 
-        /// Says which kind stands in for which other one.
         package init(_ kind: ResourceKind, for missing: ResourceKind) {
             self.kind = kind
             self.missing = missing

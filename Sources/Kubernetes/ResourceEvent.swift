@@ -17,7 +17,6 @@ package struct ResourceKind: Hashable, Sendable {
     /// Whether the kind belongs to no namespace, such as Namespace and Node.
     package let isClusterWide: Bool
 
-    /// - Parameters: see the properties of the same names.
     package init(
         group: String, versions: [String], plural: String, kind: String, isMetadataOnly: Bool = false,
         isClusterWide: Bool = false
@@ -67,7 +66,6 @@ package enum ResourceState: Sendable, Equatable {
     /// The server does not offer the kind: its CustomResourceDefinition is not installed, or it is a Secret that does
     /// not exist. It is looked for again from time to time.
     case absent
-    /// The client has no permission.
     case refused(Permission)
     /// The server does not answer, or answers with errors. The objects that were delivered stay valid.
     /// - `since`: milliseconds since 1970.
@@ -87,7 +85,6 @@ package struct Permission: Sendable, Hashable, CustomStringConvertible {
     /// The object's name, of a permission that is needed for one object only.
     package let name: String?
 
-    /// - Parameters: see the properties of the same names.
     package init(verb: String, group: String, resource: String, namespace: String?, name: String? = nil) {
         self.verb = verb
         self.group = group
@@ -107,12 +104,9 @@ package struct Permission: Sendable, Hashable, CustomStringConvertible {
 
 /// A Secret that is read by its name.
 package struct SecretName: Hashable, Sendable {
-    /// The namespace of the Secret.
     package let namespace: String
-    /// The name of the Secret.
     package let name: String
 
-    /// Names a Secret.
     package init(namespace: String, name: String) {
         self.namespace = namespace
         self.name = name

@@ -19,7 +19,6 @@ package struct ClusterObject: Sendable {
 ///
 /// Thread: one at a time. Freed by: its owner.
 package final class ClusterReader {
-    /// The namespace of objects without one.
     package let defaultNamespace: String
     private var state: DecodingState
     private var labels: Set<[String: String]> = []

@@ -22,7 +22,6 @@ package struct Diagnostic: Sendable {
         /// What is there, as a few words.
         package let message: String
 
-        /// Names the place and says what is there.
         package init(place: SourcePlace, message: String) {
             self.place = place
             self.message = message
@@ -31,13 +30,11 @@ package struct Diagnostic: Sendable {
 
     /// A stable name for the kind of problem: `unknown-field`.
     package let code: String
-    /// How severe it is.
     package let severity: Severity
     /// One sentence, without the place and without a full stop.
     package let message: String
     /// What the author can do about it.
     package var hint: String?
-    /// Where it is.
     package let place: SourcePlace
     /// The object that has the problem; nil if it is not known.
     package var object: ObjectReference?

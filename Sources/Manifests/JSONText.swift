@@ -40,7 +40,6 @@ package struct JSONText {
         text += value.map(String.init) ?? "null"
     }
 
-    /// Writes a field with a Boolean.
     package mutating func field(_ name: String, _ value: Bool) {
         key(name)
         text += value ? "true" : "false"
@@ -59,7 +58,6 @@ package struct JSONText {
         }
     }
 
-    /// Writes a text as a value.
     package mutating func string(_ value: String) { JSONQuotes.append(value, to: &text) }
 
     private mutating func key(_ name: String) {

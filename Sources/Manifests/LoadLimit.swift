@@ -6,12 +6,11 @@ internal import Synchronization
 package final class LoadLimit: Sendable {
     private let over = Atomic(false)
 
-    /// Makes a limit that has not ended anything.
     package init() {}
 
     /// Whether the load is to end.
     package var isOver: Bool { over.load(ordering: .relaxed) }
 
-    /// Ends the load.
+    /// Any thread may call it. The load looks at it now and then, and gives up what it has made.
     package func end() { over.store(true, ordering: .relaxed) }
 }

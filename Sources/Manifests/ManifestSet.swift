@@ -22,6 +22,5 @@ package struct ManifestSet: Sendable {
     /// Whether nothing was left out.
     package var isWhole: Bool { rejected.isEmpty && impaired.isEmpty && brokenFiles.isEmpty }
 
-    /// Whether a problem is an error.
     package var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
 }

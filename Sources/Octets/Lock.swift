@@ -9,7 +9,6 @@
         private let mutex: UnsafeMutablePointer<pthread_mutex_t>    // owned; freed in `deinit`
         private nonisolated(unsafe) var value: Value
 
-        /// Makes a lock with its first value.
         package init(_ initial: consuming sending Value) {
             unsafe mutex = .allocate(capacity: 1)
             unsafe pthread_mutex_init(mutex, nil)

@@ -4,7 +4,6 @@
 package struct NameSet: BitwiseCopyable, Sendable {
     @usableFromInline var bits: UInt64 = 0
 
-    /// A set without names.
     @inlinable @inline(__always)
     package init() {}
 
@@ -15,7 +14,6 @@ package struct NameSet: BitwiseCopyable, Sendable {
         return 1 &<< (UInt64(truncatingIfNeeded: name.count) &* 7 &+ UInt64(name[name.count - 1]))
     }
 
-    /// Adds a name.
     @inlinable @inline(__always)
     package mutating func insert(_ name: Octets) { bits |= Self.bit(of: name) }
 

@@ -43,7 +43,6 @@ package final class OctetBuffer {
     /// already.
     @_disfavoredOverload package func append(_ text: StaticString) { append(Octets(text)) }
 
-    /// Appends one octet.
     package func append(_ octet: UInt8) {
         reserve(1)
         unsafe base.storeBytes(of: octet, toByteOffset: end, as: UInt8.self)

@@ -30,9 +30,7 @@ package struct Octets: @unchecked Sendable, BitwiseCopyable {
         unsafe self.init(base: UnsafeRawPointer(text.utf8Start), count: text.utf8CodeUnitCount)
     }
 
-    /// The run without octets.
     @inlinable @inline(__always) package static var empty: Octets { unsafe Octets(base: nil, count: 0) }
-    /// Whether the run has no octets.
     @inlinable @inline(__always) package var isEmpty: Bool { count == 0 }
 
     /// The first octet; nil if there is none.
@@ -126,9 +124,7 @@ package struct Octets: @unchecked Sendable, BitwiseCopyable {
         unsafe word(left, 0) == word(right, 0) && memcmp(left, right, count) == 0
     }
 
-    /// Whether the run begins with `prefix`.
     package func hasPrefix(_ prefix: Octets) -> Bool { slice(0, prefix.count) == prefix }
-    /// Whether the run ends with `suffix`.
     package func hasSuffix(_ suffix: Octets) -> Bool {
         suffix.count <= count && dropFirst(count - suffix.count) == suffix
     }
@@ -207,6 +203,5 @@ extension Octets: ExpressibleByStringLiteral {
 extension UInt8 {
     /// This octet, with an ASCII capital letter turned into a small one.
     @inlinable @inline(__always) package var lowercased: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
-    /// Whether this octet is an ASCII digit.
     @inlinable @inline(__always) package var isDigit: Bool { self &- 0x30 < 10 }
 }

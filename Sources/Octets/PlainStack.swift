@@ -4,16 +4,13 @@
 package struct PlainStack<Element: BitwiseCopyable> {
     @usableFromInline var base: UnsafeMutablePointer<Element>?    // owned; `capacity` elements
     @usableFromInline var capacity = 0
-    /// How many values are on the stack.
     @usableFromInline package internal(set) var count = 0
 
     /// Makes an empty stack, which has no memory yet.
     @inlinable package init() {}
 
-    /// Whether nothing is on the stack.
     @inlinable @inline(__always) package var isEmpty: Bool { count == 0 }
 
-    /// Puts a value on top.
     @inlinable @inline(__always)
     package mutating func append(_ element: Element) {
         if count == capacity { grow() }

@@ -8,7 +8,6 @@ extension String {
 }
 
 extension Array where Element == UInt8 {
-    /// Appends a copy of the octets.
     @inlinable package mutating func append(_ octets: Octets) { unsafe append(contentsOf: octets.buffer) }
 
     /// Calls `body` with these octets, which are valid until `body` returns.

@@ -4,17 +4,14 @@
 @safe @frozen @usableFromInline package struct Unretained<Object: AnyObject>: BitwiseCopyable {
     @usableFromInline let reference: Unmanaged<Object>
 
-    /// Refers to an object without retaining it.
     @inlinable @inline(__always)
     package init(_ object: Object) { unsafe reference = Unmanaged.passUnretained(object) }
 
-    /// Calls `body` with the object.
     @inlinable @inline(__always)
     package func callAsFunction<Result>(_ body: (Object) -> Result) -> Result {
         unsafe reference._withUnsafeGuaranteedRef(body)
     }
 
-    /// Whether this refers to the object `right`.
     @inlinable @inline(__always)
     package static func === (left: Unretained, right: Object) -> Bool {
         unsafe left.reference.toOpaque() == Unmanaged.passUnretained(right).toOpaque()

@@ -21,7 +21,6 @@ package struct MatchWork {
     /// Whether the request wanted more work than is allowed. The result of matching is then meaningless.
     package private(set) var isExceeded = false
 
-    /// Begins the count for one request.
     package init() {}
 
     /// Counts `wanted` steps. Returns false when the request may take no more.

@@ -29,7 +29,6 @@ package import Octets
     // Owned; freed in `deinit`. RE2 objects are safe to match with from several threads.
     nonisolated(unsafe) let raw: OpaquePointer
 
-    /// Compiles an expression.
     package init(_ source: String) throws(Malformed) {
         var source = source
         let made = source.withUTF8 { text in

@@ -6,7 +6,6 @@ extension Pattern {
     package enum Replaced: Sendable, Equatable {
         /// The text has no match; nothing was written.
         case nothing
-        /// The new text was written.
         case written
         /// It would take more time than `MatchWork` allows, or more than `most` octets. What was written is of no use.
         case tooCostly

@@ -5,7 +5,6 @@ internal import Octets
 package enum ChildProcess {
     /// Why there is no output.
     package enum Failure: Error, Sendable, Equatable, CustomStringConvertible {
-        /// The program cannot be started.
         case notStarted(SystemError)
         case timedOut(milliseconds: Int)
         case tooMuchOutput(limitOctets: Int)

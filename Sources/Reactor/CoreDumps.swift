@@ -1,6 +1,6 @@
 internal import CLinux
 
-/// Core dumps of this process.
+/// What a core dump of this process may hold, unless `--core-dump-memory` says otherwise.
 package enum CoreDumps {
     /// Leaves the process's memory out of core dumps from now on. Memory holds private keys and clients' tokens, and a
     /// dump is written to a disk or sent to a collector. `prctl(PR_SET_DUMPABLE, 0)` would leave out more, but it would

@@ -5,7 +5,6 @@ package import Octets
 package enum FileContents {
     /// Why a file could not be read.
     package enum Failure: Error, Sendable, Equatable, CustomStringConvertible {
-        /// A system call failed.
         case system(SystemError)
         /// The path names a FIFO, a device, a socket or a folder, and reading those may never end.
         case notRegular(path: String)

@@ -16,7 +16,6 @@ package final class InheritedSockets {
         case predecessor(workers: Int, errors: Int)
     }
 
-    /// From whom they are.
     package let giver: Giver
     private var taken: Set<SocketAddress> = []    // of the service manager's
     private var sockets: [(address: SocketAddress, number: CInt)] = []
@@ -30,7 +29,6 @@ package final class InheritedSockets {
     /// More than any limit of open files that is in use.
     static let mostDescriptors = 1 << 20
 
-    /// Nothing is inherited.
     package init() { giver = .nobody }
 
     /// Takes over what the environment tells of, and removes it from there, so that programs which this one runs do not

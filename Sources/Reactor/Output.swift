@@ -3,9 +3,7 @@ package import Octets
 
 /// Writes to descriptors that are not sockets: standard output, a pipe, a file.
 package enum Output {
-    /// The descriptor of standard output.
     package static let standardOutput: CInt = STDOUT_FILENO
-    /// The descriptor of standard error.
     package static let standardError: CInt = STDERR_FILENO
 
     /// Writes as much as the descriptor takes at once. Blocks if the descriptor is a blocking one.

@@ -2,7 +2,7 @@ internal import CLinux
 
 /// What one watched descriptor is ready for.
 package struct Readiness {
-    /// The token with which the descriptor is watched.
+    /// As `watch` was given it: the caller's own number of what it watches.
     package let token: UInt64
     /// Whether a read returns at once, with octets, the end or an error.
     package let isReadable: Bool

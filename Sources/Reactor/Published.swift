@@ -6,7 +6,6 @@ package final class Published<Value: Sendable>: Sendable {
     private let value: Lock<Value>
     private let version = Atomic<UInt64>(1)
 
-    /// Publishes the first value.
     package init(_ first: Value) { value = Lock(first) }
 
     /// Publishes a new value. For one thread only.

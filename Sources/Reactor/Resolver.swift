@@ -35,7 +35,6 @@ package enum Resolver {
 
 /// A name that could not be looked up.
 package struct ResolverError: Error, Sendable, CustomStringConvertible {
-    /// The name.
     package let host: String
     /// The resolver's own message.
     package let reason: String

@@ -11,9 +11,7 @@ package struct ServiceManager: Sendable {
             .flatMap { SocketAddress(unixPath: $0) }
     }
 
-    /// Says that the service serves.
     package func isReady() { say("READY=1\nSTATUS=serving\n") }
-    /// Says that the service drains.
     package func isStopping() { say("STOPPING=1\nSTATUS=draining\n") }
     /// Says that another process is the service's main one from now on.
     package func hasSuccessor(_ process: Int32) { say("MAINPID=\(process)\nSTATUS=serving, upgraded\n") }

@@ -14,7 +14,7 @@ package enum Socket {
         case none
     }
 
-    /// Opens a listening socket.
+    /// Opens a socket that listens, is non-blocking, and may take an address whose last connections are not over yet.
     package static func listen(
         _ address: SocketAddress, backlog: Int32 = 4096, sharing: Sharing = .amongWorkers
     ) throws(SystemError) -> Descriptor {
@@ -161,7 +161,6 @@ package enum Socket {
         return count >= 0 ? .octets(count) : failure()
     }
 
-    /// Closes the socket.
     package static func close(_ number: CInt) { _ = CLinux.close(number) }
     /// Ends our side of the stream (FIN); the peer may still send.
     package static func finish(_ number: CInt) { _ = shutdown(number, Int32(SHUT_WR)) }

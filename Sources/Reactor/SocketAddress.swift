@@ -64,7 +64,6 @@ package struct SocketAddress: Sendable, Hashable {
         family = Int32(storage.ss_family)
     }
 
-    /// Whether it is the address of a Unix socket.
     package var isUnix: Bool { family == AF_UNIX }
     /// Whether it is an IPv6 address, mapped IPv4 addresses included.
     package var isIPv6: Bool { family == AF_INET6 }

@@ -48,7 +48,6 @@ package final class SuccessionLink {
         _ = unsafe send(socket.number, &octet, 1, Int32(MSG_NOSIGNAL))
     }
 
-    /// Takes the next word.
     package func hear() -> Heard {
         var octet: UInt8 = 0
         let count = unsafe recv(socket.number, &octet, 1, 0)
@@ -64,9 +63,8 @@ package final class SuccessionLink {
 ///
 /// Thread: the main thread. Freed by: `Succession`, when the process has ended.
 package final class SuccessorProcess {
-    /// The number of the process.
+    /// The kernel's number of the process (PID).
     package let identifier: Int32
-    /// Speaks with it.
     package let link: SuccessionLink
     private var ending: String?
 

@@ -22,7 +22,6 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
         return "cannot \(operation)\(place): \(reason)\(hint)"
     }
 
-    /// The kernel's text for the errno.
     package var reason: String { unsafe String(cString: strerror(code)) }
 
     /// Advice for the usual reasons; empty for the others.

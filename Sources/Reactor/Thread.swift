@@ -1,7 +1,7 @@
 internal import CCrash
 internal import CLinux
 
-/// Threads of the process.
+/// Detached threads with names: every thread but the main one, so that `top -H` and crash reports tell them apart.
 package enum Thread {
     /// Starts a detached thread that lives as long as `body` runs.
     /// - Parameters:

@@ -7,7 +7,6 @@ package struct TimerWheel {
     package struct TimerID: Equatable {
         @usableFromInline let node: Int32
         fileprivate let generation: UInt32
-        /// No timer.
         package static let none = TimerID(node: -1, generation: 0)
         /// Whether a timer was armed with it; the timer may have fired since.
         @inlinable @inline(__always) package var isArmed: Bool { node >= 0 }

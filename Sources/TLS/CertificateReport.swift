@@ -36,7 +36,6 @@ package struct CertificateReport: Sendable, Equatable {
     package let notBefore: Int64
     /// The last second of validity, since 1970.
     package let notAfter: Int64
-    /// The algorithm of the public key.
     package let keyType: KeyType
     /// The size of the public key in bits.
     package let keyBits: Int

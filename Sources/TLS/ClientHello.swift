@@ -34,7 +34,6 @@ package struct ClientHelloReader {
 
     private static let headerLength = 5, messageHeaderLength = 4
 
-    /// Nothing was read.
     package init() {}
 
     /// Reads further octets. After the first result other than `incomplete` nothing is read, and the result stays.

@@ -25,7 +25,6 @@ package enum HandshakeFailure: Int, Sendable, CaseIterable {
     case unknownServerName
     /// It gave up for another reason, and said so.
     case alert
-    /// It closed the connection.
     case closed
     case other
 

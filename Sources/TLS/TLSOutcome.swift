@@ -68,7 +68,6 @@ extension TLSSession {
         return body(unsafe OwnedCertificate(owning: found))
     }
 
-    /// The certificate that the peer showed.
     package var peerCertificate: CertificateReport? {
         guard let found = unsafe SSL_get1_peer_certificate(raw) else { return nil }
         return unsafe CertificateReport(OwnedCertificate(owning: found))

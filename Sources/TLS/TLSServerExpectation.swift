@@ -13,7 +13,6 @@ package struct TLSServerExpectation: Sendable, Equatable {
     /// What ALPN offers, in order of preference; each 1 to 255 octets. Source: RFC 7301.
     package var protocols: [String]
 
-    /// - Parameters: see the properties of the same names.
     package init(
         serverName: String, host: String? = nil, names: [String] = [], uriPrefix: String? = nil,
         protocols: [String] = []

@@ -8,7 +8,6 @@ package import Octets
 package enum TicketKeyFile {
     /// Why the file is not used.
     package enum Failure: Error, Sendable, Equatable, CustomStringConvertible {
-        /// It has no key.
         case noKey
         /// It has more than `mostKeys`.
         case tooMany
@@ -16,7 +15,6 @@ package enum TicketKeyFile {
         case notAKey(line: Int)
         /// The octets of a line are all the same, which no random key has.
         case notRandom(line: Int)
-        /// A key has the name of another one.
         case sameName(line: Int)
 
         package var description: String {

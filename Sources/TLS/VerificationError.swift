@@ -18,7 +18,6 @@ package struct VerificationError: Error, Sendable, Equatable, CustomStringConver
         case pin
     }
 
-    /// The check that failed.
     package let check: Check
     /// What was found, for example "certificate has expired (CN=a)". Names out of the certificate are printable text.
     package let words: String

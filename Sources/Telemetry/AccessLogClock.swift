@@ -7,7 +7,6 @@ struct AccessLogClock {
     private var seconds = -1
     private var text: [UInt8] = []    // `2026-11-21T05:09:39.`
 
-    /// Appends a time to a line.
     mutating func append(_ time: WallTime, to line: OctetBuffer) {
         let current = min(max(time.seconds, 0), 253_402_300_799)    // the years 1970 to 9999
         if current != seconds {

@@ -7,7 +7,6 @@ package enum RequestProtocol: Sendable {
     /// The connection ended before its first octets.
     case unknown
 
-    /// Its name in the access log.
     package var name: StaticString {
         switch self {
         case .http10: "HTTP/1.0"
@@ -36,7 +35,6 @@ package final class ProxyFacts: Sendable {
     /// The endpoint of the VPC of AWS through which the client came.
     package let vpcEndpoint: String?
 
-    /// - Parameters: see the properties of the same names.
     package init(
         peer: String, alpn: String?, authority: String?, uniqueID: String?, tlsVersion: String?, tlsCommonName: String?,
         vpcEndpoint: String?
@@ -56,11 +54,9 @@ package final class ProxyFacts: Sendable {
 package struct AccessLogEntry: ~Copyable {
     /// When the request's header section had been read.
     package var start: WallTime
-    /// The request's method.
     package var method: Octets = .empty
     /// The request's path and query, after normalisation and before any rewrite.
     package var path: Octets = .empty
-    /// The protocol that the client speaks.
     package var `protocol`: RequestProtocol = .http11
     /// The status that the client got; 0 if no response was sent.
     package var status = 0
@@ -91,15 +87,12 @@ package struct AccessLogEntry: ~Copyable {
     package var upstreamServiceNanoseconds: Int64 = -1
     /// `x-forwarded-for`, as it is forwarded.
     package var forwardedFor: Octets?
-    /// `user-agent`.
     package var userAgent: Octets?
     /// `x-request-id`, as it is forwarded.
     package var requestID: Octets?
-    /// The request's authority.
     package var authority: Octets?
     /// Address and port of the endpoint.
     package var upstreamHost: String?
-    /// The name of the cluster.
     package var cluster: String?
     /// Our address and port on the upstream connection.
     package var upstreamLocal: String?
@@ -109,7 +102,6 @@ package struct AccessLogEntry: ~Copyable {
     package var downstreamRemote: String?
     /// The TLS server name that the client asked for.
     package var serverName: String?
-    /// The name of the route.
     package var routeName: String?
     /// The gRPC status that the client got. It is not part of Istio's default format.
     package var grpcStatus = -1

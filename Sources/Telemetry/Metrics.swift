@@ -25,7 +25,6 @@ package final class Metrics: Sendable {
     package struct Cluster: Sendable {
         /// Since when it has not answered, in seconds since 1970; nil: it answers.
         package var unreachableSince: Int?
-        /// Its objects by kind.
         package var objects: [Count]
         /// How many changes it has sent.
         package var events: UInt64
@@ -57,7 +56,6 @@ package final class Metrics: Sendable {
         /// Events that were never written because the server refused them.
         package let eventsRefused: UInt64
 
-        /// - Parameters: see the properties of the same names.
         package init(
             leads: Bool, written: UInt64, failed: UInt64, contested: Int, eventsLostWithLease: UInt64,
             eventsRefused: UInt64
@@ -145,7 +143,6 @@ package final class Metrics: Sendable {
         return worker
     }
 
-    /// Counts a reload that has ended.
     package func reloadEnded(_ result: ReloadResult) {
         let now = WallTime.now().seconds
         control.withLock { control in

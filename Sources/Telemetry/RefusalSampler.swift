@@ -10,7 +10,6 @@ package struct RefusalSampler {
     /// Whether refusals wait for a summary.
     package private(set) var isSuppressing = false
 
-    /// Makes a sampler that has suppressed nothing.
     package init() {}
 
     /// Counts one refusal.

@@ -19,7 +19,6 @@ final class RelayMetrics: Sendable {
     /// Counts a relay that begins.
     func began() { totals[0].add(1) }
 
-    /// Counts one that has ended, by its route and flag.
     func ended(route: Int, flag: ResponseFlag) {
         totals[1].add(1)
         endings.first(of: Self.key(route, flag)).add(1)

@@ -51,7 +51,6 @@ package enum ConnectFailure: Int, Sendable, CaseIterable {
     /// No way leads to the address.
     case unreachable
     case reset
-    /// The TLS handshake.
     case handshake
     case other
 
@@ -182,9 +181,7 @@ package final class WorkerMetrics: Sendable {
 
 // For the worker's thread only.
 extension WorkerMetrics {
-    /// Counts a connection that was opened.
     package func connectionOpened(_ side: ConnectionSide) { add(.downstreamOpened, side.rawValue) }
-    /// Counts a connection that was closed.
     package func connectionClosed(_ side: ConnectionSide) { add(.downstreamClosed, side.rawValue) }
 
     /// Counts a request whose header section was read. One call of `requestEnded` must follow.
@@ -221,7 +218,6 @@ extension WorkerMetrics {
     /// Counts a try that is sent to the endpoint of that number.
     package func tried(endpoint number: Int) { tries.counter(of: number).add(1) }
 
-    /// Counts a request that is sent again.
     package func retried(_ reason: RetryReason) { add(.retries, reason.rawValue) }
     /// Counts a connection to an endpoint that could not be made.
     package func upstreamConnectFailed(_ reason: ConnectFailure) { connectFailures[reason.rawValue].add(1) }
@@ -242,7 +238,6 @@ extension WorkerMetrics {
         gauges[Gauge.headerOctets.rawValue].set(UInt64(max(headerOctets, 0)))
     }
 
-    /// Counts a refusal.
     package func refused(_ refusal: Refusal, _ side: ConnectionSide) {
         refusals[side.rawValue * Refusal.all.count + refusal.index].add(1)
     }

@@ -71,7 +71,6 @@ final class Caller {
         return started
     }
 
-    /// Ends a call and notes its result.
     func end(_ outcome: CallOutcome, since begin: MonotonicTime) {
         ended += 1
         report.add(
@@ -79,13 +78,11 @@ final class Caller {
             nanoseconds: MonotonicTime.now().nanoseconds(since: begin))
     }
 
-    /// Arms the timer of a call.
     func arm(connection: Int, call: Int) -> TimerWheel.TimerID {
         let deadline = MonotonicTime.now() + (order.timeout ?? Self.callTimeLimit)
         return timers.arm(at: deadline, token: UInt64(call) << 32 | UInt64(connection))
     }
 
-    /// Disarms the timer of a call.
     func disarm(_ timer: inout TimerWheel.TimerID) { timers.cancel(&timer) }
 
     /// Drops the connection of that index, which was closed. The next call opens another in its place.

@@ -12,7 +12,6 @@ struct Report {
     /// The status of a call without an answer.
     static let unanswered = -1
 
-    /// Adds the result of one call.
     mutating func add(
         host: String, status: Int, message: String, reply: CallOutcome.Reply, nanoseconds: UInt64
     ) {
@@ -25,7 +24,6 @@ struct Report {
         microseconds.append(UInt32(clamping: nanoseconds / 1000))
     }
 
-    /// Ends the run.
     mutating func end(nanoseconds: UInt64) {
         elapsed = .nanoseconds(Int64(clamping: nanoseconds))
         microseconds.sort()
@@ -37,7 +35,6 @@ struct Report {
         return statuses[order.expectedStatus] == order.calls && replies[.foreign] == nil && areOwn
     }
 
-    /// The report as text.
     func text(of order: Order) -> String {
         let connections = order.connections == 1 ? "1 connection" : "\(order.connections) connections"
         var lines = [

@@ -95,7 +95,6 @@ final class Server {
         alarm = Alarm(timer: timers.arm(at: MonotonicTime.now() + wait, token: token), token: token)
     }
 
-    /// Disarms a timer.
     func disarm(_ alarm: inout Alarm) {
         // A timer that has fired has no reminder, and its handle may already belong to another timer.
         if reminders.removeValue(forKey: alarm.token) != nil { timers.cancel(&alarm.timer) }

@@ -9,7 +9,6 @@ struct ClusterPage {
 
     init(_ status: ClusterStatus?) { self.status = status }
 
-    /// The page as text or as JSON.
     func render(_ format: AdminFormat) -> String { format == .json ? json : text }
 
     private var text: String {

@@ -10,7 +10,6 @@ struct DoctorPage {
 
     init(_ entries: [FrontLedger.Entry]) { self.entries = entries }
 
-    /// The page as text or as JSON.
     func render(_ format: AdminFormat) -> String { format == .json ? json : text }
 
     /// The first line of the text when nothing is wrong.

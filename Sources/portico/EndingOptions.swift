@@ -34,7 +34,6 @@ struct EndingOptions: ParsableArguments {
         help: "A file with the number of the process that serves; none when not given.", transform: FlagValues.path)
     var pidFile: String?
 
-    /// The schedule of a drain.
     var schedule: DrainSchedule {
         DrainSchedule(
             deregistration: deregistration.value, limit: drain?.value, acceptTime: drainAccept?.value)

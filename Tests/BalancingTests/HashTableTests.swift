@@ -159,7 +159,7 @@ import Testing
             #expect(job.size <= 70_000)
             let table = HashTable(job)
             #expect(table.size == job.size)
-            #expect(Set((0..<table.size).map { table.owner(at: $0) }).count == 5000)
+            #expect(Set((0..<table.size).map { table.choice(at: $0) }).count == 5000)
         }
     }
 

@@ -67,12 +67,12 @@ import Testing
                 let found = hosts.found(on: server)
                 for (owner, object) in objects.enumerated() {
                     let meant = object.hosts.map { self.meant(entries, $0, object.namespace) }
-                    let names = found.first { $0.owner == owner }?.names ?? []
+                    let names = found.first { $0.service == owner }?.names ?? []
                     #expect(names == meant.flatMap(\.self), "\(object) on \(entries)")
-                    let places = found.first { $0.owner == owner }?.places ?? []
+                    let places = found.first { $0.service == owner }?.places ?? []
                     #expect(places == meant.indices.filter { !meant[$0].isEmpty })
                 }
-                #expect(found.map(\.owner) == found.map(\.owner).sorted())
+                #expect(found.map(\.service) == found.map(\.service).sorted())
             }
         }
     }

@@ -5,15 +5,31 @@ import Testing
 @Suite struct Commits {
     /// The last commit that is not looked at.
     private static let first = "ce78f96"
+    /// From the one behind this on, the body says how the commit was checked in a sentence that begins `Checked`.
+    private static let firstWithProof = "ef93600"
 
     @Test func `have a subject of at most 72 columns and a body`() {
-        let messages = Self.messages()
+        let messages = Self.messages(since: Self.first)
         // A commit that git does not know would make this a test of nothing.
         let isWhole = SourceTree.git("rev-parse --is-shallow-repository").hasPrefix("false")
         #expect(!messages.isEmpty || !isWhole, "git knows no commit \(Self.first)")
         for message in messages {
             #expect(message.fault == nil, "\(message.hash): \(message.subject)")
         }
+    }
+
+    @Test func `say how they were checked`() {
+        for message in Self.messages(since: Self.firstWithProof) {
+            #expect(message.hasProof, "\(message.hash): \(message.subject): no `Checked: …` in the body")
+        }
+    }
+
+    @Test(arguments: [
+        ("Subject\n\nBecause.\n\nChecked: tests.", true), ("Subject\n\nBecause. Checked by hand.", true),
+        ("Checked\n\nBecause.", false), ("Subject\n\nUnchecked: all.", false),
+    ])
+    func `are asked for their proof`(text: String, hasProof: Bool) {
+        #expect(Message(hash: "", text: text).hasProof == hasProof)
     }
 
     @Test(arguments: [
@@ -31,6 +47,9 @@ import Testing
         let text: String
         var subject: Substring { text.prefix { $0 != "\n" } }
 
+        /// Whether a sentence of the body begins with `Checked`.
+        var hasProof: Bool { text.dropFirst(subject.count).contains(/\bChecked\b/) }
+
         /// What is wrong with it; nil: nothing.
         var fault: String? {
             let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
@@ -41,8 +60,8 @@ import Testing
         }
     }
 
-    /// The messages of all commits since the first, merges aside; none where git does not know that one.
-    private static func messages() -> [Message] {
+    /// The messages of all commits behind that one, merges aside; none where git does not know it.
+    private static func messages(since first: String) -> [Message] {
         let log = SourceTree.git("log --no-merges --format='%h%n%B%x00' \(first)..HEAD")
         return log.split(separator: "\0").compactMap { record in
             let lines = record.drop { $0 == "\n" }

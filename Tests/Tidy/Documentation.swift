@@ -1,14 +1,19 @@
-/// Finds declarations of a module that other files use and that have no comment.
+/// Finds declarations of a module that other files use, and whether they have a comment.
 ///
 /// Such a declaration is `package` or `public`, or an internal one that another file of the module uses, as far as its
-/// name shows. Left out are members that a protocol prescribes, initializers that only set properties of those names,
-/// the properties of `Manifests/Objects`, which have the name and meaning of a field of the object that the comment of
-/// their type names, and commands and their options, which say what they are for in a text for users.
+/// name shows. It is a type, a function, an initializer or a subscript; a property only if it is a number, because no
+/// name and type say the unit of a number and when it is reached. Other properties, and cases, have a comment where
+/// there is more to know than their name and type say, which only a reader can judge. Left out are members that a
+/// protocol prescribes, a `count`, initializers that only set properties of those names, the properties of
+/// `Manifests/Objects`, which have the name and meaning of a field of the object that the comment of their type names,
+/// and commands and their options, which say what they are for in a text for users.
 struct Documentation {
-    struct Gap: Equatable {
+    struct Finding: Equatable {
         let path: String
         let line: Int
         let text: String
+        let isProperty: Bool
+        let isDocumented: Bool
     }
 
     /// Modules in which every such declaration has a comment.
@@ -17,7 +22,7 @@ struct Documentation {
         "portico", "TLS", "Control", "Balancing", "Proxy", "Kubernetes",
     ]
     private static let prescribed: Set<String> = [
-        "description", "hash", "encode", "run", "validate", "testDescription", "wrappedValue",
+        "description", "hash", "encode", "run", "validate", "testDescription", "wrappedValue", "startIndex", "endIndex",
     ]
     private static let kinds: Set<String> = [
         "func", "var", "let", "struct", "class", "enum", "protocol", "init", "subscript", "typealias",
@@ -36,27 +41,38 @@ struct Documentation {
         let isOpen: Bool
     }
 
+    /// The least share of types and functions with a comment. Of the others the name and the parameters say all.
+    static let leastShare = 0.95
+
+    /// What ought to have a comment and has none.
+    static func gaps(in files: [SourceTree.File]) -> [Finding] { findings(in: files).filter { !$0.isDocumented } }
+
     /// - Parameter files: all files of one module.
-    static func gaps(in files: [SourceTree.File]) -> [Gap] {
+    static func findings(in files: [SourceTree.File]) -> [Finding] {
         let uses = ModuleUses(files)
-        return files.indices.flatMap { index in gaps(in: files[index]) { uses.isUsed($0, outside: index) } }
+        return files.indices.flatMap { index in findings(in: files[index]) { uses.isUsed($0, outside: index) } }
     }
 
-    private static func gaps(in file: SourceTree.File, isUsedElsewhere: (Declaration) -> Bool) -> [Gap] {
+    private static func findings(in file: SourceTree.File, isUsedElsewhere: (Declaration) -> Bool) -> [Finding] {
         let lines = file.lines
         let code = file.code.lines
         let members = file.code.memberLines
         return code.indices.compactMap { number in
             guard let found = declaration(in: code[number]), !prescribed.contains(found.name) else { return nil }
             let isProperty = found.kind == "var" || found.kind == "let"
-            if isProperty, file.path.contains("/Objects/") { return nil }
+            if isProperty, file.path.contains("/Objects/") || !isNumber(found, code[number]) { return nil }
             let isUsed = found.isOpen || (members.contains(number) && isUsedElsewhere(found))
             let hasRemark = isProperty && lines[number].has("    // ")
-            guard isUsed, !hasRemark, !isDocumented(number, lines), !isForUsers(number, file),
-                !isPlainInitializer(found, at: number, code)
-            else { return nil }
-            return Gap(path: file.path, line: number + 1, text: String(lines[number].drop { $0 == " " }))
+            guard isUsed, !isForUsers(number, file), !isPlainInitializer(found, at: number, code) else { return nil }
+            return Finding(
+                path: file.path, line: number + 1, text: String(lines[number].drop { $0 == " " }),
+                isProperty: isProperty, isDocumented: hasRemark || isDocumented(number, lines))
         }
+    }
+
+    /// Whether a property is a number that is not just a count of what its type holds.
+    private static func isNumber(_ found: Declaration, _ line: Substring) -> Bool {
+        found.name != "count" && line.contains(/: (U?Int(8|16|32|64)?|Double)\b| = -?\d/)
     }
 
     /// Whether a comment is above a declaration and its attributes.

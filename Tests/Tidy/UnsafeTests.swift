@@ -13,7 +13,6 @@ import Testing
     /// Files of other modules.
     private static let files: [String: String] = [
         "Balancing/OwnLine.swift": "a number alone on its cache lines",
-        "Balancing/Hashing/StableHash.swift": "loads words of octets that it has measured",
         "HTTP/GRPC/GRPCTimeout.swift": "writes digits where they stay, once per call",
         "HTTP/HPACK/HPACK.swift": "nghttp2's decoder, owned by this class alone",
         "HTTP/HPACK/HPACKEncoder.swift": "writes a section into room that it has measured",
@@ -21,7 +20,7 @@ import Testing
         "HTTP/HTTP1/HTTP1Fields.swift": "lowers the case of names in place, word by word",
         "HTTP/HTTP1/HTTP1Serializer.swift": "writes a field into room that it has measured",
         "HTTP/HTTP2/HTTP2Control.swift": "writes numbers of frames as octets",
-        "HTTP/HTTP2/HTTP2Frame.swift": "loads and writes frame headers in words",
+        "HTTP/HTTP2/HTTP2Frame.swift": "writes frame headers in words",
         "HTTP/HTTP2/HTTP2Framing.swift": "has a section written behind room for its frame header",
         "HTTP/HTTP2/HeldSection.swift": "a block's one reference, counted by hand",
         "HTTP/HTTP2/SessionMemory.swift": "the memory that nghttp2 gets",
@@ -32,7 +31,7 @@ import Testing
         "HTTP/Headers/HeaderBlock.swift": "fields and their octets in one piece of memory",
         "HTTP/Headers/MessagePools.swift": "blocks and buffers that are kept, counted by hand",
         "JSON/JSONReader.swift": "a view of the text for the time of a reading",
-        "JSON/JSONOctets.swift": "loads words of octets that it has measured",
+        "JSON/JSONOctets.swift": "writes what an escape means into room for it",
         "Manifests/Decoding/Base64.swift": "writes a secret where it stays",
         "Manifests/FileFinder.swift": "folders and files of the C library",
         "Manifests/SecretText.swift": "a search in C",
@@ -44,7 +43,6 @@ import Testing
         "Routing/Match/RouteTable.swift": "the addresses of its patterns, which it keeps",
         "Routing/Match/KeyTable.swift": "sorts texts without a copy",
         "Routing/Match/Slab.swift": "an array of plain values without counting",
-        "Routing/Match/WordHash.swift": "loads words of octets that it has measured",
         "Routing/Show/TextRequest.swift": "octets that live as long as the request",
         "Telemetry/AccessLogEscaping.swift": "looks at each octet of a line",
         "Telemetry/MetricsPage.swift": "counters that never move",

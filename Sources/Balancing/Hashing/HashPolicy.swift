@@ -16,9 +16,7 @@ package struct HashPolicy: Sendable, Hashable {
     package enum Key: Sendable, Hashable {
         /// The value of a header field; its name in lower case.
         case header(String)
-        /// The value of a cookie.
         case cookie(Cookie)
-        /// The client's address.
         case sourceAddress
         /// The first value of a parameter of the query, as it is written there.
         case queryParameter(String)
@@ -26,7 +24,6 @@ package struct HashPolicy: Sendable, Hashable {
 
     /// A cookie, which the gateway sets where it is absent and has a time to live.
     package struct Cookie: Sendable, Hashable {
-        /// The cookie's name.
         package var name: String
         /// What follows the value in `set-cookie`; nil: the gateway sets no cookie.
         package var setting: String?

@@ -27,26 +27,26 @@ package final class HashTable: Sendable {
 
     let job: Job
     private let points: [UInt64]    // of a ring, sorted; empty for a table
-    private let owners: [UInt32]    // by point or place: indexes of `job.endpoints`
+    private let choices: [UInt32]    // by point or place: indexes of `job.endpoints`
 
     /// - Parameter original: whose table it is, when `job` was made smaller.
     package init(_ job: Job, for original: Job? = nil) {
         self.job = original ?? job
         let names = job.endpoints.map(\.name)
         switch job.table {
-        case .ring(let minimum): (points, owners) = Ring.build(names, Ring.units(minimum, weights: job.reducedWeights))
+        case .ring(let minimum): (points, choices) = Ring.build(names, Ring.units(minimum, weights: job.reducedWeights))
         case .maglev(let size):
             points = []
-            owners = Maglev.build(names, weights: job.reducedWeights, size: Maglev.size(size, endpoints: names.count))
+            choices = Maglev.build(names, weights: job.reducedWeights, size: Maglev.size(size, endpoints: names.count))
         }
     }
 
     /// How many places it has; 0 only without endpoints.
-    package var size: Int { owners.count }
+    package var size: Int { choices.count }
 
     /// Where a hash leads: a place, 0 to `size`.
     func position(of hash: UInt64) -> Int {
-        guard !points.isEmpty else { return owners.isEmpty ? 0 : Int(hash % UInt64(owners.count)) }
+        guard !points.isEmpty else { return choices.isEmpty ? 0 : Int(hash % UInt64(choices.count)) }
         var (low, high) = (0, points.count)
         while low < high {
             let middle = (low + high) / 2
@@ -56,7 +56,7 @@ package final class HashTable: Sendable {
     }
 
     /// The endpoint at a place.
-    func owner(at position: Int) -> Int { Int(owners[position]) }
+    func choice(at position: Int) -> Int { Int(choices[position]) }
 
     /// Whether it was made for exactly that.
     func isFor(_ other: Job) -> Bool {
@@ -99,17 +99,17 @@ private enum Ring {
         return a
     }
 
-    static func build(_ names: [String], _ units: [Int]) -> (points: [UInt64], owners: [UInt32]) {
-        var all: [(point: UInt64, owner: UInt32)] = []
+    static func build(_ names: [String], _ units: [Int]) -> (points: [UInt64], choices: [UInt32]) {
+        var all: [(point: UInt64, choice: UInt32)] = []
         all.reserveCapacity(units.reduce(0, +))
-        for (owner, name) in names.enumerated() {
-            for number in 0..<units[owner] {
-                all.append((StableHash.hash("\(name)_\(number)"), UInt32(truncatingIfNeeded: owner)))
+        for (index, name) in names.enumerated() {
+            for number in 0..<units[index] {
+                all.append((StableHash.hash("\(name)_\(number)"), UInt32(truncatingIfNeeded: index)))
             }
         }
         // Two points in one place are a matter of chance; the name decides then, not the order of the list.
-        all.sort { $0.point != $1.point ? $0.point < $1.point : names[Int($0.owner)] < names[Int($1.owner)] }
-        return (all.map(\.point), all.map(\.owner))
+        all.sort { $0.point != $1.point ? $0.point < $1.point : names[Int($0.choice)] < names[Int($1.choice)] }
+        return (all.map(\.point), all.map(\.choice))
     }
 }
 
@@ -140,12 +140,12 @@ private enum Maglev {
         var targets = [Double](repeating: 0, count: order.count)
         var (filled, round) = (0, 1.0)
         while filled < size {
-            for (place, owner) in order.enumerated() where filled < size {
-                let weight = Double(weights[owner])
+            for (place, index) in order.enumerated() where filled < size {
+                let weight = Double(weights[index])
                 guard round * weight >= targets[place] else { continue }
                 targets[place] += Double(largest)
                 while table[Int(next[place])] != .max { next[place] = (next[place] + skips[place]) % UInt64(size) }
-                table[Int(next[place])] = UInt32(truncatingIfNeeded: owner)
+                table[Int(next[place])] = UInt32(truncatingIfNeeded: index)
                 filled += 1
             }
             round += 1

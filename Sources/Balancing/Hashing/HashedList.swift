@@ -23,14 +23,13 @@ final class Hashing: Sendable {
     /// Places of the table.
     var size: Int { table.size }
 
-    /// Where a hash leads in the table.
     func position(of hash: UInt64) -> Int { table.position(of: hash) }
 
     /// The place in the list to which a place of the table leads; nil if that endpoint has left.
     func place(at position: Int) -> Int? {
-        let owner = table.owner(at: position)
-        guard !places.isEmpty else { return owner }
-        return places[owner] < 0 ? nil : Int(places[owner])
+        let choice = table.choice(at: position)
+        guard !places.isEmpty else { return choice }
+        return places[choice] < 0 ? nil : Int(places[choice])
     }
 }
 

@@ -65,12 +65,10 @@ package enum StableHash {
     private static func rotate(_ value: UInt64, _ count: UInt64) -> UInt64 { value << count | value >> (64 - count) }
 
     private static func word(_ octets: Octets, _ index: Int) -> UInt64 {
-        precondition(index >= 0 && index + 8 <= octets.count)
-        return unsafe UInt64(littleEndian: octets.buffer.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+        UInt64(littleEndian: octets.word(at: index))
     }
 
     private static func half(_ octets: Octets, _ index: Int) -> UInt32 {
-        precondition(index >= 0 && index + 4 <= octets.count)
-        return unsafe UInt32(littleEndian: octets.buffer.loadUnaligned(fromByteOffset: index, as: UInt32.self))
+        UInt32(littleEndian: octets.half(at: index))
     }
 }

@@ -5,7 +5,7 @@ internal import Synchronization
 /// Source: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#Probe; envoyproxy/envoy
 /// api/envoy/config/core/v3/health_check.proto.
 package struct HealthCheckPolicy: Sendable, Hashable {
-    /// What a check does.
+    /// How an endpoint is asked whether it is well.
     package enum Method: String, Sendable, Hashable, CaseIterable {
         /// Sends `GET` and looks at the status of the answer.
         case http
@@ -15,7 +15,6 @@ package struct HealthCheckPolicy: Sendable, Hashable {
         case tcp
     }
 
-    /// What a check does.
     package var method: Method
     /// What `GET` asks for; it begins with `/`.
     package var path = "/"
@@ -38,7 +37,6 @@ package struct HealthCheckPolicy: Sendable, Hashable {
     /// How many checks in a row fail until an endpoint is not used any more; 1 or more.
     package var unhealthyThreshold = 3
 
-    /// A policy with the defaults.
     package init(method: Method) { self.method = method }
 
     /// If fewer endpoints than this share are left, all are used; where `outlierDetection` says no other share.
@@ -48,7 +46,6 @@ package struct HealthCheckPolicy: Sendable, Hashable {
 
 /// What came of one check.
 package enum HealthVerdict: Sendable, Equatable {
-    /// The endpoint is well.
     case passed
     /// The endpoint has said, by a complete answer, that it is not well: no threshold is waited for.
     case refused(String)
@@ -64,7 +61,6 @@ package enum EndpointHealth: UInt8, Sendable {
     case available
     /// It joined others, and no check was passed yet.
     case pending
-    /// It fails its checks.
     case failing
 }
 
@@ -75,7 +71,6 @@ package final class HealthCounts: Sendable {
     private let passes = Atomic<UInt64>(0)
     private let failures = Atomic<UInt64>(0)
 
-    /// Nothing is counted yet.
     package init(name: String) { self.name = name }
 
     /// Counts a check; one that was skipped does not count.
@@ -87,8 +82,8 @@ package final class HealthCounts: Sendable {
         }
     }
 
-    /// Checks that were passed.
+    /// Since the port was first checked, by all that check it.
     package var passed: UInt64 { passes.load(ordering: .relaxed) }
-    /// Checks that were not.
+    /// Since then: checks that found the endpoint unwell, or nobody.
     package var failed: UInt64 { failures.load(ordering: .relaxed) }
 }

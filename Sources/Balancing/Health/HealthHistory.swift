@@ -3,15 +3,11 @@
 package struct HealthHistory: Sendable, Equatable {
     /// What the checks say of the endpoint.
     package enum Standing: Sendable, Equatable {
-        /// Nothing yet.
         case unknown
-        /// It is well.
         case healthy
-        /// It is not.
         case unhealthy
     }
 
-    /// What the checks say of the endpoint.
     package private(set) var standing = Standing.unknown
     /// Checks in a row that were passed; none while the last one was not.
     package private(set) var passes = 0
@@ -20,7 +16,6 @@ package struct HealthHistory: Sendable, Equatable {
     /// Why the last check was not passed; empty while the last one was.
     package private(set) var reason = ""
 
-    /// Nothing is known.
     package init() {}
 
     /// Takes a result. The first one decides by itself, and so does the endpoint's own word that it is not well.

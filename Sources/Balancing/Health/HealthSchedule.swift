@@ -1,7 +1,7 @@
 /// Which endpoint is checked when, and what is to be said of it. It knows no clock, no thread and no socket: times,
 /// keys and results go in, what is to be done comes out.
 package struct HealthSchedule<Key: Hashable & Sendable> {
-    /// What is to be done.
+    /// For the checker to carry out: the schedule itself does no I/O.
     package enum Action: Equatable {
         /// A check begins; `ended` or a `giveUp` follows.
         case begin(Key)
@@ -156,7 +156,6 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
 
         var isEmpty: Bool { head == checks.count }
 
-        /// Puts a check at the end.
         mutating func join(_ check: DueCheck) { checks.append(check) }
 
         /// Takes the one that has waited longest.

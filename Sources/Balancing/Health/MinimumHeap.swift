@@ -10,7 +10,6 @@ struct MinimumHeap<Element> {
     var first: Element? { elements.first }
     var count: Int { elements.count }
 
-    /// Puts an element in.
     mutating func insert(_ element: Element) {
         elements.append(element)
         var place = elements.count - 1

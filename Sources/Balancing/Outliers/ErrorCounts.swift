@@ -37,7 +37,7 @@ struct OutlierThresholds: BitwiseCopyable {
 /// The errors in a row of one endpoint: three numbers in one word, so that all workers change them together.
 /// Pure. Source: envoyproxy/envoy source/common/upstream/outlier_detection_impl.cc (DetectorHostMonitorImpl).
 struct ErrorCounts: BitwiseCopyable, Equatable {
-    /// All of it.
+    /// The three numbers, `width` bits each.
     private(set) var word: UInt64
 
     init(word: UInt64 = 0) { self.word = word }

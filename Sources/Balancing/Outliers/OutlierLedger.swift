@@ -24,10 +24,8 @@ struct OutlierLedger<Key: Hashable> {
     /// When the next sweep is due, in the time of `eject`; nil: none is.
     var sweepDue: UInt64? { entries.isEmpty ? nil : nextSweepNanoseconds }
 
-    /// The endpoints that are ejected.
     var ejectedKeys: [Key] { entries.compactMap { $0.value.since == nil ? nil : $0.key } }
 
-    /// Whether the endpoint is ejected now.
     func isEjected(_ key: Key) -> Bool { entries[key]?.since != nil }
 
     /// An endpoint has reached a limit.

@@ -10,7 +10,6 @@ struct ClusterDelivery {
     var gone: [ObjectReference] = []
     /// All objects that have changed or are gone.
     var touched: [ObjectReference] = []
-    /// The problems of the objects that have changed.
     var problems: [ObjectReference: [Diagnostic]] = [:]
     /// See `ClusterInbox`.
     var generations: [ObjectReference: Int] = [:]
@@ -24,7 +23,6 @@ struct ClusterDelivery {
         ObjectDelivery(objects: objects, impaired: impaired, rejected: rejected, scope: .some(gone: gone))
     }
 
-    /// Adds objects of one kind.
     mutating func add(_ sets: [ManifestSet], kind: String) {
         for list in Inventory.lists where list.holds(ObjectReference(kind: kind, namespace: "", name: "")) {
             objects.add(list, sets)

@@ -18,7 +18,6 @@ package protocol ClusterClient: AnyObject {
 ///
 /// Thread: the main thread. Freed by: `ControlPlane`.
 final class ClusterFeed {
-    /// Where changes come from.
     let source: ClusterSource
     private let client: any ClusterClient
     private let mailbox: Mailbox<Void>
@@ -39,9 +38,7 @@ final class ClusterFeed {
     /// What the main thread watches for reading.
     var descriptor: CInt { mailbox.descriptor }
 
-    /// Begins to watch.
     func start() throws(SystemError) { try client.start() }
-    /// Ends the watch.
     func stop() {
         source.statusWriter?.stop()
         client.stop()

@@ -127,7 +127,6 @@ package final class ClusterSource: ResourceSink, Sendable {
 
     // MARK: for the loader
 
-    /// Takes all changes.
     func take() -> ClusterDelivery { inbox.withLock { $0.take() } }
 
     /// Notes which EndpointSlices and Pods files define.

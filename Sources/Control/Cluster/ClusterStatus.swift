@@ -4,9 +4,8 @@ package import Telemetry
 
 /// What is known of an API server, for readiness, metrics and the admin pages.
 package struct ClusterStatus: Sendable {
-    /// One kind, in all namespaces or in one.
+    /// A kind that is watched in all namespaces is one, and so is each kind in each namespace.
     package struct Kind: Sendable {
-        /// The kind's name.
         package let name: String
         /// The namespace that is watched; nil: all.
         package let namespace: String?

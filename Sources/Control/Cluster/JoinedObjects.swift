@@ -75,7 +75,6 @@ struct ClusterObjects {
 struct JoinedObjects {
     private(set) var inventory: Inventory
     private(set) var changes: ObjectChanges
-    /// All problems of the objects.
     private(set) var problems: ManifestSet
     let kept: [ObjectReference]
     let isWhole: Bool
@@ -117,7 +116,6 @@ struct JoinedObjects {
 }
 
 extension ObjectChanges {
-    /// Adds what changed later.
     mutating func append(_ later: ObjectChanges) {
         added += later.added
         changed += later.changed
@@ -128,7 +126,6 @@ extension ObjectChanges {
     /// Whether the objects are the same, and stand where they stood.
     var keepsPlaces: Bool { added.isEmpty && moved.isEmpty && removed.isEmpty }
 
-    /// Whether an object of a kind is among them.
     func hasKind(_ kind: String) -> Bool { hasKind(of: [kind]) }
 
     /// Whether an object of one of these kinds is among them.

@@ -11,7 +11,6 @@ struct LoadPace {
         case kinds
         /// The Secrets and Nodes that the plan wants; the load is in effect without them from then on.
         case secrets(until: MonotonicTime)
-        /// It has ended.
         case over
     }
 

@@ -4,7 +4,6 @@ internal import Routing
 /// The objects of one kind that were not taken because there were too many, by their names. When they have room, a list
 /// brings them.
 struct RefusedObjects {
-    /// The kind of the objects.
     let kind: ResourceKind
     private let most: Int
     private var names: Set<ServiceName> = []
@@ -17,7 +16,6 @@ struct RefusedObjects {
         self.most = most
     }
 
-    /// Whether nothing was refused.
     var isEmpty: Bool { names.isEmpty && !isUncounted }
 
     /// Notes an object that was refused.

@@ -13,7 +13,6 @@ package struct AccessRule: Hashable, Sendable {
     /// nil: in all namespaces.
     package var namespace: String?
 
-    /// - Parameters: see the properties of the same names.
     package init(
         _ verbs: [String], _ resource: String, group: String = "", names: [String] = [], namespace: String? = nil
     ) {

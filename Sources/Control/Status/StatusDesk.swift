@@ -21,7 +21,7 @@ struct StatusDesk {
         let body: String
     }
 
-    /// What is to be done next.
+    /// For the writer's thread to carry out: the desk itself does no I/O.
     enum Next: Equatable {
         case write(Write)
         /// Milliseconds until something may be due.
@@ -124,7 +124,6 @@ struct StatusDesk {
                 + "left alone until this process leads anew")
     }
 
-    /// An object is gone.
     mutating func forget(_ identity: ObjectReference) {
         observed[identity] = nil
         written[identity] = nil

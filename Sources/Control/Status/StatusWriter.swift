@@ -30,7 +30,6 @@ package final class StatusWriter: Sendable {
         /// The times of the election; tests shorten them.
         package var timing = LeaseTiming()
 
-        /// - Parameters: see the properties of the same names.
         package init(namespace: String, name: String, identity: String, rate: Int) {
             self.namespace = namespace
             self.name = name
@@ -84,7 +83,6 @@ package final class StatusWriter: Sendable {
         mailbox = try Mailbox<Mail>()
     }
 
-    /// What it has done.
     package var facts: Facts { board.facts.withLock { $0 } }
 
     /// Starts the thread, which takes part in the election. Signals must be blocked already, as for all threads.

@@ -5,7 +5,6 @@ package import Octets
 package struct GRPCTimeout: Equatable, Sendable {
     /// 0 to 99,999,999.
     package let amount: Int64
-    /// The unit of `amount`.
     package let unit: Unit
 
     /// `TimeoutUnit`, by the octet that stands for it.

@@ -12,7 +12,6 @@ package struct GRPCWeb {
         case text
     }
 
-    /// The form of the request.
     package let form: Form
     /// The form of the response: what the request's `accept` names, else the request's own.
     package let answerForm: Form

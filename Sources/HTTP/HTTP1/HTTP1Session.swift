@@ -276,7 +276,6 @@ package import Octets
 
     /// Octets of body that wait to be sent.
     package func pending(_ slot: Int) -> Int { slot == number ? outputBody : 0 }
-    /// Whose the stream is.
     package func owner(_ slot: Int) -> StreamOwner { slot == number ? stream?.owner ?? .nobody : .nobody }
     /// Says who gets the stream's events from now on. A slot whose stream is over is left alone.
     package func setOwner(_ slot: Int, _ owner: StreamOwner) { if slot == number { stream?.owner = owner } }
@@ -289,7 +288,6 @@ package import Octets
         if let stream { body(number, stream.owner) }
     }
 
-    /// Whether the stream is not over.
     package func isOpen(_ slot: Int) -> Bool { slot == number && stream != nil }
 
     /// The first header section of the stream that was not taken yet. The caller holds it now.

@@ -17,7 +17,6 @@ enum HTTP1Syntax {
         contains(octet, low: 0x2bff_7ff2_0000_0000, high: 0x47ff_fffe_87ff_fffe)
     }
 
-    /// Whether the octet is a hexadecimal digit.
     static func isHexDigit(_ octet: UInt8) -> Bool { hexDigit(octet) != nil }
 
     /// The value of a hexadecimal digit, 0 to 15; nil for another octet.

@@ -102,28 +102,3 @@ package enum ErrorCode {
     package static let enhanceYourCalm: UInt32 = 11    // ENHANCE_YOUR_CALM
     package static let http11Required: UInt32 = 13    // HTTP_1_1_REQUIRED
 }
-
-extension Octets {
-    /// The 32 bits from `offset` on, most significant first.
-    @inline(__always)
-    func bigEndian32(at offset: Int) -> UInt32 {
-        precondition(offset >= 0 && offset + 4 <= count)
-        return unsafe UInt32(
-            bigEndian: base.unsafelyUnwrapped.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
-    }
-
-    /// The eight octets from `offset` on, as they stand in memory.
-    @inline(__always)
-    func word(at offset: Int) -> UInt64 {
-        precondition(offset >= 0 && offset + 8 <= count)
-        return unsafe base.unsafelyUnwrapped.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-    }
-
-    /// The 16 bits from `offset` on, most significant first.
-    @inline(__always)
-    func bigEndian16(at offset: Int) -> UInt16 {
-        precondition(offset >= 0 && offset + 2 <= count)
-        return unsafe UInt16(
-            bigEndian: base.unsafelyUnwrapped.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
-    }
-}

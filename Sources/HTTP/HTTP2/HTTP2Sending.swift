@@ -167,7 +167,6 @@ extension HTTP2Session {
         return body
     }
 
-    /// Whose the stream is.
     package func owner(_ slot: Int) -> StreamOwner { slots[slot].owner }
     /// Says who gets the stream's events from now on.
     package func setOwner(_ slot: Int, _ owner: StreamOwner) { slots[slot].owner = owner }

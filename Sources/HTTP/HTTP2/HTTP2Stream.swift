@@ -1,6 +1,6 @@
 internal import Octets
 
-/// One stream of an HTTP/2 connection.
+/// What a session knows of one stream, in a slot that is another stream's after its end.
 struct HTTP2Stream {
     var id: Int32 = 0    // 0: it has no number, because nothing of it was framed yet
     var isOpen = false

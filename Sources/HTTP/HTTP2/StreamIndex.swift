@@ -46,7 +46,6 @@
         count += 1
     }
 
-    /// The stream is over.
     mutating func remove(_ stream: Int32) {
         guard let entries = unsafe entries else { return }
         var hole = place(stream)

@@ -7,11 +7,8 @@ package struct TurnList<Element: BitwiseCopyable>: RandomAccessCollection {
     /// How many elements were noted since the list was emptied.
     @usableFromInline package private(set) var count = 0
 
-    /// Whether nothing was noted.
     @inlinable package var isEmpty: Bool { count == 0 }
-    /// The first place: 0.
     @inlinable package var startIndex: Int { 0 }
-    /// The place behind the last element.
     @inlinable package var endIndex: Int { count }
 
     /// An element. Traps beyond `count`.

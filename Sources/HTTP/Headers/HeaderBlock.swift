@@ -100,7 +100,6 @@ package final class HeaderBlock {
     /// The fields, in order.
     @inline(__always)
     package var fields: HeaderFields { HeaderFields(self) }
-    /// Whether the block has no fields.
     package var isEmpty: Bool { count == 0 }
 
     /// For loops of this module that change nothing.
@@ -226,7 +225,6 @@ package final class HeaderBlock {
     /// nothing where there is none of them.
     package func first(reserved name: Octets) -> Octets? { present.contains(.reserved) ? first(named: name) : nil }
 
-    /// The names of all fields.
     @inlinable @inline(__always)
     package var names: NameSet {
         var names = NameSet()

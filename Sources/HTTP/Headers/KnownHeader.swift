@@ -157,31 +157,25 @@ package struct KnownHeaders: BitwiseCopyable, Sendable {
 
     @inlinable @inline(__always) init(bits: UInt32) { self.bits = bits }
 
-    /// The set of one kind.
     @inlinable @inline(__always)
     package init(_ known: KnownHeader) { bits = 1 &<< UInt32(known.rawValue) }
 
-    /// The set without a kind.
     @inlinable @inline(__always)
     package static var none: KnownHeaders { KnownHeaders(bits: 0) }
 
-    /// All kinds of both sets.
     @inlinable @inline(__always)
     package static func | (left: KnownHeaders, right: KnownHeaders) -> KnownHeaders {
         KnownHeaders(bits: left.bits | right.bits)
     }
 
-    /// The set with one kind more.
     @inlinable @inline(__always)
     package static func | (left: KnownHeaders, right: KnownHeader) -> KnownHeaders {
         left | KnownHeaders(right)
     }
 
-    /// Whether the kind belongs to the set.
     @inlinable @inline(__always)
     package func contains(_ known: KnownHeader) -> Bool { bits & 1 &<< UInt32(known.rawValue) != 0 }
 
-    /// Whether a kind belongs to both sets.
     @inlinable @inline(__always)
     func meets(_ other: KnownHeaders) -> Bool { bits & other.bits != 0 }
 

@@ -53,7 +53,6 @@ package import Octets
     /// Whether memory is short, so that no window grows; set by the owner.
     package var isMemoryTight = false
 
-    /// Pools that have nothing yet.
     package init() {}
     deinit {
         while let piece = unsafe turnMemory.popLast() { unsafe piece.deallocate() }
@@ -85,7 +84,6 @@ package import Octets
         if unsafe blocks.count < Self.keptBlocks { unsafe blocks.append(Unmanaged.passRetained(consume block)) }
     }
 
-    /// An empty buffer.
     package func takeBuffer() -> OctetBuffer {
         guard let kept = unsafe buffers.popLast() else {
             return largeBuffers.popLast() ?? OctetBuffer(capacity: 1024)

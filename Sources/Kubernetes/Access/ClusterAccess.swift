@@ -19,10 +19,8 @@ package struct ClusterAccess: Sendable {
     package struct Identity: Sendable {
         /// The certificate and its intermediates.
         package var chain: IdentityPart
-        /// The private key.
         package var key: IdentityPart
 
-        /// Joins a certificate with its key.
         package init(chain: IdentityPart, key: IdentityPart) {
             self.chain = chain
             self.key = key
@@ -61,7 +59,6 @@ package struct ClusterAccess: Sendable {
     /// The namespace of the service account, or of the kubeconfig's context.
     package var namespace: String
 
-    /// - Parameters: see the properties of the same names.
     package init(
         host: String, port: UInt16, pathPrefix: String = "", serverName: String? = nil, trust: Trust,
         identity: Identity? = nil, credential: Credential = .none, namespace: String = "default"

@@ -10,7 +10,6 @@ package struct ExecPlugin: Sendable, Equatable {
     package var apiVersion: String
     /// A path, or a name that is looked for in `PATH`.
     package var command: String
-    /// The arguments of the command.
     package var arguments: [String]
     /// Variables that the command gets besides those of this process.
     package var environment: [Variable]
@@ -39,7 +38,6 @@ package struct ExecPlugin: Sendable, Equatable {
     package static let versions = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"]
     private static let mostOctets = 1 << 20
 
-    /// - Parameters: see the properties of the same names.
     package init(
         apiVersion: String, command: String, arguments: [String] = [], environment: [Variable] = [],
         installHint: String = "", tellsCluster: Bool = false
@@ -52,7 +50,7 @@ package struct ExecPlugin: Sendable, Equatable {
         self.tellsCluster = tellsCluster
     }
 
-    /// Runs the program.
+    /// Blocks until the program has ended, or was ended for taking too long.
     func run(for access: ClusterAccess) throws(AccessError) -> PreparedCredential {
         var output: [UInt8]
         let variables = environment.map { (name: $0.name, value: $0.value) }

@@ -174,7 +174,7 @@ final class APIClient {
         do {
             let connection = try APIConnection(
                 number: number, address: address, context: context, serverName: access.serverName, pools: pools,
-                scratch: scratch, owner: self, now: now)
+                scratch: scratch, client: self, now: now)
             try poller.watch(connection.descriptor, token: UInt64(number))
             connections[number] = connection
             connectionTimers[number] = timers.arm(after: timing.connect, .connection(number))
@@ -203,7 +203,6 @@ final class APIClient {
         }
     }
 
-    /// A timer of this client has fired.
     func fired(_ purpose: ClientTimers.Purpose) {
         switch purpose {
         case .call(let number):
@@ -242,7 +241,7 @@ final class APIClient {
 
 // MARK: what connections tell
 
-extension APIClient: APIConnectionOwner {
+extension APIClient: APIConnectionClient {
     /// The connection takes requests from now on.
     func opened(_ connection: APIConnection) {
         connecting.opened()

@@ -3,8 +3,8 @@ internal import Octets
 internal import Reactor
 internal import TLS
 
-/// What a connection tells its owner. The owner notes it, and acts on it when the call of the connection has returned.
-protocol APIConnectionOwner: AnyObject {
+/// What a connection tells its client, which notes it, and acts on it when the call of the connection has returned.
+protocol APIConnectionClient: AnyObject {
     /// The handshake is done.
     func opened(_ connection: APIConnection)
     /// A header section of an answer.
@@ -21,7 +21,7 @@ protocol APIConnectionOwner: AnyObject {
 
 /// One connection to the API server: a socket, TLS, HTTP/2.
 ///
-/// Thread: its owner's. Freed by: `APIClient`, when it is closed.
+/// Thread: its client's. Freed by: `APIClient`, when it is closed.
 final class APIConnection {
     private enum Phase { case connecting, shakingHands, open, closed }
 
@@ -32,7 +32,7 @@ final class APIConnection {
     private let tls: TLSSession
     private let session: HTTP2Session
     private let pools: MessagePools
-    private unowned let owner: any APIConnectionOwner
+    private unowned let client: any APIConnectionClient
     private let outbox = OctetBuffer(capacity: 4096)
     private let scratch: OctetBuffer
     private var phase = Phase.connecting
@@ -45,7 +45,7 @@ final class APIConnection {
     private(set) var hasAnswered = false
     /// Whether it has carried a request whose answer is confidential.
     private(set) var hasSecrets = false
-    /// When the server was last heard, in milliseconds of the owner's steady clock; and when it was asked for a sign
+    /// When the server was last heard, in milliseconds of the client's steady clock; and when it was asked for a sign
     /// of life.
     private(set) var heardAt: Int64
     private var pingedAt: Int64?    // milliseconds, as `heardAt`
@@ -58,13 +58,13 @@ final class APIConnection {
     /// - Throws: `SystemError` or `TLSError`.
     init(
         number: Int, address: SocketAddress, context: TLSClientContext, serverName: String, pools: MessagePools,
-        scratch: OctetBuffer, owner: any APIConnectionOwner, now: Int64
+        scratch: OctetBuffer, client: any APIConnectionClient, now: Int64
     ) throws {
         self.number = number
         self.address = address
         self.pools = pools
         self.scratch = scratch
-        self.owner = owner
+        self.client = client
         heardAt = now
         descriptor = try Socket.connect(address)
         do {
@@ -146,7 +146,7 @@ final class APIConnection {
     // MARK: reading and writing
 
     /// Reads once, after epoll reported the socket or the last call returned true.
-    /// - Parameter second: of the owner's clock.
+    /// - Parameter second: of the client's clock.
     /// - Returns: whether there may be more to read.
     func becameReady(at now: Int64, second: UInt32) -> Bool {
         isWriteBlocked = false
@@ -190,7 +190,7 @@ final class APIConnection {
             phase = .open
             wasOpened = true
             heardAt = now
-            owner.opened(self)
+            client.opened(self)
             return true
         }
         return false
@@ -222,13 +222,13 @@ final class APIConnection {
         case .headers, .trailers:
             guard let block = session.takeHeaders(event.slot) else { return }
             hasAnswered = true
-            if let call, event.kind == .headers { owner.received(block, for: call) }
+            if let call, event.kind == .headers { client.received(block, for: call) }
             pools.letGo(block)
         case .data:
-            if let call { owner.received(event.data, for: call) }
+            if let call { client.received(event.data, for: call) }
             session.consume(event.slot, event.data.count)
-        case .end: if let call { owner.finished(call) }
-        case .closed: if let call { owner.broke(call, code: event.errorCode) }
+        case .end: if let call { client.finished(call) }
+        case .closed: if let call { client.broke(call, code: event.errorCode) }
         case .goAway: isDraining = true
         case .settings, .expectsContinue: break
         case .violation:
@@ -238,7 +238,7 @@ final class APIConnection {
                 session.setOwner(event.slot, .nobody)
                 session.reset(event.slot, code: code)
             }
-            owner.broke(call, code: code)
+            client.broke(call, code: code)
         }
     }
 
@@ -267,7 +267,7 @@ final class APIConnection {
     // MARK: its end
 
     /// Asks a silent server for a sign of life, or ends the connection when it gave none.
-    /// - Returns: when to call this again, by the owner's clock.
+    /// - Returns: when to call this again, by the client's clock.
     func checkLife(at now: Int64, timing: WatchTiming) -> Int64 {
         guard phase == .open else {
             lose("the server at \(address) did not answer within \(timing.connect) ms")
@@ -286,7 +286,7 @@ final class APIConnection {
         return now + Int64(timing.pong)
     }
 
-    /// Ends the connection without a word to the owner.
+    /// Ends the connection without a word to the client.
     func close() {
         guard phase != .closed else { return }
         phase = .closed
@@ -297,6 +297,6 @@ final class APIConnection {
     private func lose(_ reason: String) {
         guard phase != .closed else { return }
         phase = .closed
-        owner.closed(self, reason: reason)
+        client.closed(self, reason: reason)
     }
 }

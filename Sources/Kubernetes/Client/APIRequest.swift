@@ -1,6 +1,6 @@
 internal import Octets
 
-/// A request to the API server.
+/// What a caller wants to be asked; `Call` has what has come of it.
 struct APIRequest: Sendable {
     /// How the answer is taken.
     enum Form: Sendable, Equatable {

@@ -4,7 +4,7 @@ internal import Octets
 /// The requests in hand: which wait for a connection, what has come of each, and what is handed on of that. It knows no
 /// socket and no clock; what is to be done stands in `actions`.
 struct CallTable {
-    /// What the client has to do.
+    /// For the client to carry out: the table itself does no I/O.
     enum Action: Equatable {
         /// The stream of a request is of no use any more.
         case cancel(call: CallNumber, connection: Int, slot: Int)
@@ -12,7 +12,6 @@ struct CallTable {
         case arm(call: CallNumber, after: Int)
         /// `checkSilence` is not called for it any more.
         case disarm(call: CallNumber)
-        /// A limit was reached.
         case reached(ClusterLimit)
     }
 

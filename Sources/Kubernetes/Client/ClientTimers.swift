@@ -4,7 +4,7 @@ internal import Reactor
 ///
 /// Thread: its owner's. Freed by: the loop that made it.
 final class ClientTimers {
-    /// What a timer is for.
+    /// Whom a timer wakes.
     enum Purpose: Equatable {
         /// A request has been silent for too long, perhaps.
         case call(CallNumber)

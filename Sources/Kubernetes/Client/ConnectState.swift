@@ -16,7 +16,7 @@ struct ConnectState {
         case waiting
     }
 
-    /// What the client has to do.
+    /// For the client to carry out: the state itself does no I/O.
     enum Action {
         /// Has a thread prepare the access, with the credentials that are still valid, or new ones; `prepared` is next,
         /// or `waited` when that takes long.

@@ -2,12 +2,9 @@ internal import JSON
 
 /// Which Lease replicas compete for.
 package struct LeaseName: Sendable, Hashable {
-    /// The namespace of the Lease.
     package let namespace: String
-    /// The name of the Lease.
     package let name: String
 
-    /// Names a Lease.
     package init(namespace: String, name: String) {
         self.namespace = namespace
         self.name = name
@@ -45,14 +42,13 @@ package struct LeaseTiming: Sendable {
 /// Source: https://kubernetes.io/docs/concepts/architecture/leases/;
 /// https://pkg.go.dev/k8s.io/client-go/tools/leaderelection.
 package struct LeaseElection {
-    /// What happens.
+    /// What may happen to the election, which answers each with actions.
     package enum Input: Sendable {
         case begin
         /// The wait is over.
         case timer
         /// The answer to the request in hand.
         case answer(status: Int, body: [UInt8])
-        /// There is no answer.
         case failed(String)
         /// This replica ends: the Lease is given back.
         case resign
@@ -254,7 +250,6 @@ package struct LeaseElection {
         }
     }
 
-    /// Takes note of a Lease.
     private mutating func note(_ body: [UInt8]) -> Seen? {
         guard let lease = try? LeaseText.read(body) else { return nil }
         let next = Seen(

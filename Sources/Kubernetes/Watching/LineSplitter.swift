@@ -11,7 +11,6 @@ struct LineSplitter {
 
     init(limit: Int = Self.mostOctets) { self.limit = limit }
 
-    /// Overwrites the beginning of a line.
     mutating func wipe() { beginning.wipe() }
 
     /// Whether a line has begun and not ended.

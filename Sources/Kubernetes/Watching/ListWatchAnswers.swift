@@ -98,7 +98,6 @@ extension ListWatch {
         watch()
     }
 
-    /// A list is complete.
     private mutating func listed(resourceVersion: String) {
         self.resourceVersion = resourceVersion
         hasListed = true
@@ -262,7 +261,6 @@ extension ListWatch {
         }
     }
 
-    /// A request has failed.
     mutating func failed(_ failure: CallFailure) {
         switch phase {
         case .idle, .waiting: break

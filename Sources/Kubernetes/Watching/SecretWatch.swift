@@ -221,7 +221,6 @@ struct SecretWatch {
     }
 }
 
-/// A line of the watch of a Secret.
 private struct SecretLine {
     var type = ""
     var name = ""

@@ -6,10 +6,8 @@ package struct APIAnswer: Sendable, Equatable {
     package let status: Int
     /// Seconds of `Retry-After`.
     package let retryAfter: Int?
-    /// The whole body.
     package let body: [UInt8]
 
-    /// - Parameters: see the properties of the same names.
     package init(status: Int, retryAfter: Int? = nil, body: [UInt8] = []) {
         self.status = status
         self.retryAfter = retryAfter
@@ -29,7 +27,7 @@ package enum CallFailure: Error, Sendable, Equatable {
     case tooLarge
 }
 
-/// What happens to a watch.
+/// What may happen to a watch, which answers each with actions.
 package enum WatchInput: Sendable {
     case begin
     /// To `get`; or to `watch` when the status is not 200.
@@ -69,7 +67,6 @@ package enum WatchAction: Sendable, Equatable {
     case renewCredentials
     /// A message for people.
     case note(String)
-    /// A limit was reached.
     case reached(ClusterLimit)
 }
 

@@ -50,7 +50,6 @@ package struct Moment: Sendable {
     /// Milliseconds of a clock that never goes back.
     package let steady: Int64
 
-    /// - Parameters: see the properties of the same names.
     package init(wall: Int64, steady: Int64) {
         self.wall = wall
         self.steady = steady

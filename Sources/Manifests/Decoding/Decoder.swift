@@ -200,7 +200,6 @@ final class Decoder {
     //
     // Sentences are made only for reports that are listed, because a file may have a million problems.
 
-    /// Reports an error at a node, with the consequence that holds there.
     func error(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil,
         at node: NodeIndex, path: String? = nil, related: [Diagnostic.Related] = []
@@ -218,7 +217,6 @@ final class Decoder {
         report(.error, code, message, hint: hint, at: node, path: nil)
     }
 
-    /// Reports a warning at a node.
     func warning(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil,
         at node: NodeIndex
@@ -226,7 +224,6 @@ final class Decoder {
         report(.warning, code, message, hint: hint, at: node, path: nil)
     }
 
-    /// Reports a note at a node.
     func note(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil,
         at node: NodeIndex

@@ -44,16 +44,13 @@ struct Mapping {
 
     /// The value of a text; nil, with a report, if it is something else. Likewise the following.
     mutating func string(_ name: StaticString) -> String? { field(name)?.string() }
-    /// The value of a Boolean.
     mutating func bool(_ name: StaticString) -> Bool? { field(name)?.bool() }
-    /// The value of a mapping of known fields.
     mutating func mapping(_ name: StaticString) -> Mapping? { field(name)?.mapping() }
     /// The texts of a list; empty if it is absent.
     mutating func strings(_ name: StaticString) -> [String] { field(name)?.strings() ?? [] }
     /// The elements of a list; empty if it is absent.
     mutating func elements(_ name: StaticString) -> [Value] { field(name)?.elements() ?? [] }
 
-    /// The value of an integer within a range.
     mutating func int(_ name: StaticString, _ range: ClosedRange<Int>) -> Int? {
         field(name)?.int(range)
     }
@@ -76,19 +73,16 @@ struct Mapping {
     ) -> [Located<String>] {
         field(name)?.locatedStrings(check) ?? []
     }
-    /// The value of an enumeration.
     mutating func name<Name: RawRepresentable<String> & CaseIterable>(
         _ field: StaticString, of type: Name.Type
     ) -> Name? {
         self.field(field)?.name(of: type)
     }
 
-    /// The value of a text with its place.
     mutating func located(_ name: StaticString) -> Located<String>? {
         guard let field = field(name), let text = field.string() else { return nil }
         return located(text, field)
     }
-    /// The value of a port with its place.
     mutating func locatedPort(_ name: StaticString) -> Located<Int>? {
         guard let field = field(name), let number = field.int(1...65535) else { return nil }
         return located(number, field)

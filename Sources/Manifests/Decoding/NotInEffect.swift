@@ -18,7 +18,6 @@ package enum NotInEffect {
 
     /// A line of the list.
     package struct Field: Sendable {
-        /// The kind of the object.
         package let kind: String
         /// The path of the field. `[]` is every entry of a list, `@*` every name that begins with `@`, and `POLICY`
         /// every traffic policy of a DestinationRule.
@@ -94,7 +93,6 @@ package enum NotInEffect {
         "spec.subsets[].trafficPolicy", "spec.subsets[].trafficPolicy.portLevelSettings[]",
     ]
 
-    /// All fields of the list.
     package static let fields = gateway + rules + policy
 
     private static let gateway: [Field] = [

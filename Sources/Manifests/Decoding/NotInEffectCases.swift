@@ -11,7 +11,7 @@ extension Value {
         return above == Node.none ? nil : Value(decoder: decoder, node: above)
     }
 
-    /// The text of a scalar.
+    /// nil of a list or a mapping.
     fileprivate var text: String? { decoder.tree[node].isScalar ? raw : nil }
 
     fileprivate var number: Double? {

@@ -1,6 +1,6 @@
 /// The paths of the fields of a load, each kept once.
 struct PathTable {
-    /// The number of a path.
+    /// Small, because each field of a load has one.
     typealias Number = Int32
 
     /// The number of the empty path, which is the object itself.
@@ -20,7 +20,6 @@ struct PathTable {
         let ordinal: Int32
     }
 
-    /// How many paths it has.
     var count: Int { paths.count }
 
     /// The path of a number; traps if there is none.

@@ -19,7 +19,6 @@ struct PatternTable {
     private var known: [String: Answer] = [:]
     private var ofObject: Set<String> = []
 
-    /// How many expressions it has.
     var count: Int { known.count }
 
     /// Begins the count for the next object.

@@ -28,14 +28,12 @@ struct Value {
     /// The text as a report may quote it, which hides the text of a Secret.
     var shown: String { decoder.isConfidential(node) ? "…" : raw }
 
-    /// Reports an error at this value.
     func error(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil
     ) {
         decoder.error(code, message(), hint: hint(), at: node)
     }
 
-    /// Reports a warning at this value.
     func warning(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil
     ) {
@@ -187,7 +185,6 @@ struct Value {
     /// The largest length of a list, such as rules, matches, hosts or endpoints. No object in etcd comes near it.
     static let maximumElements = 100_000
 
-    /// The texts of a list.
     func strings() -> [String] { elements().compactMap { $0.string() } }
 
     /// The texts of a list with their places; `check` is called with each and its value.

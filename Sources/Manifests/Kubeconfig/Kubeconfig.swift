@@ -34,7 +34,6 @@ package struct Kubeconfig: Sendable {
         package let value: String
     }
 
-    /// The context's name.
     package var context: String
     /// Empty: `default`.
     package var namespace: String

@@ -55,7 +55,7 @@ package struct LoadBalancer: Sendable {
     @Rare package var warmup: Warmup?
     @Rare package var locality: LocalitySetting?
 
-    /// `consistentHash`.
+    /// `trafficPolicy.loadBalancer.consistentHash`: requests with one key go to one endpoint.
     package struct ConsistentHash: Sendable {
         package let place: SourcePlace
         package var key: Key
@@ -80,7 +80,7 @@ package struct LoadBalancer: Sendable {
         package var attributes: [(name: String, value: String)] = []
     }
 
-    /// `warmup`.
+    /// `trafficPolicy.loadBalancer.warmup`: a new endpoint's share grows to what its weight says.
     package struct Warmup: Sendable {
         package var duration: Duration
         package var minimumPercent = 10.0

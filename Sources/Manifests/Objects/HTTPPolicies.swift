@@ -2,7 +2,7 @@
 // `NotInEffect` no longer lists it. Source: Istio `HTTPRoute`.
 package import Patterns
 
-/// `redirect`.
+/// `http[].redirect` of a VirtualService: the gateway answers, and no destination is asked.
 package struct HTTPRedirect: Sendable {
     package let place: SourcePlace
     package var uri: String?
@@ -15,7 +15,7 @@ package struct HTTPRedirect: Sendable {
     package var code = 301
 }
 
-/// `directResponse`.
+/// `http[].directResponse` of a VirtualService: the gateway answers with a body of its own.
 package struct HTTPDirectResponse: Sendable {
     package let place: SourcePlace
     package var status: Int
@@ -48,21 +48,21 @@ package struct RuleOrigin: Sendable {
     }
 }
 
-/// `rewrite`.
+/// `http[].rewrite` of a VirtualService: path and authority as the destination gets them.
 package struct HTTPRewrite: Sendable {
     package let place: SourcePlace
     package var uri: String?
     package var authority: String?
     package var regex: RegexRewrite?
 
-    /// `uriRegexRewrite`.
+    /// `http[].rewrite.uriRegexRewrite`: each match in the path is replaced, and the query stays.
     package struct RegexRewrite: Sendable {
         package var match: Pattern
         package var replacement: String
     }
 }
 
-/// `retries`.
+/// `http[].retries` of a VirtualService. Without it, Istio's default is in effect, which is not "never".
 package struct HTTPRetries: Sendable {
     package let place: SourcePlace
     package var attempts = 0
@@ -73,7 +73,7 @@ package struct HTTPRetries: Sendable {
     package var backoff: Duration?
 }
 
-/// `fault`.
+/// `http[].fault` of a VirtualService: what is done to requests on purpose.
 package struct HTTPFault: Sendable {
     package let place: SourcePlace
     package var delay: Delay?
@@ -102,7 +102,7 @@ package struct HTTPMirror: Sendable {
     package var percentage: Double
 }
 
-/// `corsPolicy`.
+/// `http[].corsPolicy` of a VirtualService: which pages of other origins browsers let at the answer.
 package struct CorsPolicy: Sendable {
     package let place: SourcePlace
     package var allowOrigins: [StringMatch] = []
@@ -115,7 +115,7 @@ package struct CorsPolicy: Sendable {
     package var ignoresUnmatchedPreflights = false
 }
 
-/// `headers`.
+/// `headers` of an HTTP rule, or of one of its destinations.
 package struct HeaderOperations: Sendable {
     package let place: SourcePlace
     package var request = Changes()

@@ -3,7 +3,6 @@
 package struct Locality: Sendable, Hashable {
     /// The region, such as `us-west1`.
     package var region = ""
-    /// The zone in it.
     package var zone = ""
     /// The part of the zone.
     package var subzone = ""
@@ -43,13 +42,9 @@ package struct Locality: Sendable, Hashable {
 
     /// The labels that Kubernetes and Istio have for the parts of a locality.
     package enum Topology {
-        /// Of the region.
         package static let region = "topology.kubernetes.io/region"
-        /// Of the zone.
         package static let zone = "topology.kubernetes.io/zone"
-        /// Of the part of a zone.
         package static let subzone = "topology.istio.io/subzone"
-        /// All of them.
         package static let all = [region, zone, subzone]
     }
 
@@ -95,7 +90,6 @@ package struct LocalityPattern: Sendable, Hashable {
         parts = Locality(text)
     }
 
-    /// Whether it is a pattern of the place.
     package func matches(_ place: Locality) -> Bool {
         (parts.region == "*" || parts.region == place.region)
             && (parts.zone.isEmpty || parts.zone == "*" || parts.zone == place.zone)
@@ -144,9 +138,7 @@ package struct LocalitySetting: Sendable {
 
     /// An entry of `failover`.
     package struct Failover: Sendable {
-        /// A region.
         package var from: String
-        /// A region.
         package var to: String
     }
 }

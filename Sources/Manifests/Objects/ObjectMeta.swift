@@ -101,7 +101,6 @@ package struct ObjectMeta: Sendable {
     @Rare package var ownAnnotations: [String: Located<String>]? = nil
     /// The time as it is written (RFC 3339). Such texts sort by time if they end in `Z`.
     package var creationTimestamp: String?
-    /// The place where the object begins.
     package let place: SourcePlace
     /// See `StoredObject.version`.
     package var version: UInt64 = 0

@@ -79,7 +79,6 @@ struct Tree {
         self[left].count == self[right].count && octets(left).elementsEqual(octets(right))
     }
 
-    /// The value of a mapping's field.
     func value(of name: StaticString, in mapping: NodeIndex) -> NodeIndex? {
         guard self[mapping].kind == .mapping else { return nil }
         var key = self[mapping].start

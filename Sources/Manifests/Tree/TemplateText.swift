@@ -5,7 +5,6 @@ enum TemplateText {
     static let hint = "render it first: `helm template`, `kubectl kustomize`, or envsubst for variables"
     private static let marks = ["{{", "${", "$("]
 
-    /// The message about template text with this mark.
     static func message(_ mark: String) -> String {
         let example = mark == "{{" ? "{{ … }}" : mark == "${" ? "${…}" : "$(…)"
         return "the file holds template text, `\(example)`, that nobody has filled in"

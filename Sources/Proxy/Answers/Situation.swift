@@ -110,7 +110,6 @@ package enum RetrySafety: Sendable {
 
 /// What speaks for another try, and against it.
 package struct Retry: Sendable {
-    /// What is known about the request.
     package let safety: RetrySafety
     /// The conditions of a rule (`retries.retryOn`) of which one is enough for another try.
     /// Source: envoyproxy/envoy source/common/router/retry_state_impl.cc (x-envoy-retry-on).

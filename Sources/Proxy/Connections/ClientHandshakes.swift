@@ -165,7 +165,6 @@ final class ClientHandshakes {
 
     // MARK: what is relayed
 
-    /// Has a connection relayed from its beginning, by that route.
     func startRelay(_ connection: Connection, _ route: Int) {
         guard let snapshot = services.current else { return connections.close(connection) }
         connections.relays.start(connection, route: route, in: snapshot, serverName: connection.serverName)

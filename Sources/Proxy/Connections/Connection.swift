@@ -93,7 +93,7 @@ final class Connection {
         transport = Transport(descriptor: descriptor)
     }
 
-    /// A connection to an endpoint.
+    /// An upstream's, which `pool` has begun.
     init(slot: Int, descriptor: CInt, pool: EndpointPool, now: MonotonicTime) {
         self.slot = slot
         self.pool = pool
@@ -126,13 +126,11 @@ final class Connection {
         peerHost.append(text: client.host)
     }
 
-    /// The connection speaks HTTP/1.1 from now on.
     func speak(_ session: HTTP1Session) {
         speaker = session
         self.session = .http1(Unretained(session))
     }
 
-    /// The connection speaks HTTP/2 from now on.
     func speak(_ session: HTTP2Session) {
         speaker = session
         self.session = .http2(Unretained(session))

@@ -16,7 +16,6 @@ struct ConnectionOutput {
         case sent
         /// The kernel takes nothing more until the socket is writable again.
         case blocked
-        /// The connection is gone.
         case lost(IOResult)
     }
 

@@ -20,7 +20,6 @@ final class ConnectionTimeouts {
         self.upstreams = upstreams
     }
 
-    /// The connection's timer has fired.
     func fired(_ connection: Connection) {
         connection.timer = .none
         let isIdle = connection.session.openStreams == 0

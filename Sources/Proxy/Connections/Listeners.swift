@@ -13,7 +13,6 @@ final class Listeners {
     let connections: Connections
     private let refusals: Refusals
     private let evictions: Evictions
-    /// Headers of the PROXY protocol.
     let proxyHeaders: ProxyHeaders
     /// TLS, and what is relayed.
     let handshakes: ClientHandshakes

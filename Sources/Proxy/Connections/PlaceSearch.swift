@@ -29,7 +29,6 @@ struct PlaceSearch {
         return true
     }
 
-    /// A client of the listener was accepted.
     mutating func accepted(on listener: Int) {
         if !asked.isEmpty { asked[listener] = nil }
     }

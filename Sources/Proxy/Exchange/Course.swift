@@ -46,7 +46,7 @@ enum Step: UInt8, CaseIterable, Sendable {
     var next: Step? { Step(rawValue: rawValue + 1) }
 }
 
-/// How a step ends.
+/// What runs after a step.
 enum StepEnd: Equatable {
     /// The next step runs at once.
     case next
@@ -115,7 +115,6 @@ extension Exchange {
 // MARK: - The steps that every request takes
 
 extension Exchange {
-    /// The step `admit`.
     private func admit() -> StepEnd {
         guard let downstream, let request = request.unretained else { return .answer(.noRoute) }
         return request { admit($0, downstream.session) }
@@ -150,7 +149,6 @@ extension Exchange {
         return .next
     }
 
-    /// The step `match`.
     private func match() -> StepEnd {
         guard let downstream, let request = request.unretained else { return .answer(.noRoute) }
         return downstream.connection { connection in request { match($0, from: connection) } }
@@ -199,7 +197,6 @@ extension Exchange {
     /// The beginning of what the request says, for an explanation: the whole of it stands in the access log.
     private func words(_ octets: Octets) -> String { octets.prefix(256).string }
 
-    /// The step `choose`.
     private func choose() -> StepEnd {
         guard let route = route.unretained, let snapshot = currentSnapshot else { return .answer(.unknownCluster) }
         if let reason = route({ $0.route.unavailable }) { return refuse(reason) }
@@ -258,12 +255,10 @@ extension Exchange {
         setDeadline(services.loop.now + wait)
     }
 
-    /// The step `resolve`.
     private func resolve() -> StepEnd {
         destination.unretained?({ $0.isRequested }) ?? false ? Resolving.find(self) : .next
     }
 
-    /// The step `pick`.
     private func pick() -> StepEnd {
         guard let destination = destination.unretained else { return .answer(.unknownCluster) }
         let random = services.random.next()
@@ -320,7 +315,6 @@ extension Exchange {
         return upstreams.acquire(endpoint, transport, limits, for: applicant)
     }
 
-    /// The step `send`.
     private func send() -> StepEnd {
         guard case .reserved(let connection) = upstream, let request = request.unretained else {
             return .answer(.localReset)

@@ -18,7 +18,6 @@ final class Exchange {
         case none
         /// The look-up of the host that the request names.
         case resolving(Unretained<RequestedHost>)
-        /// A place in the queue for a connection.
         case queued(Unretained<EndpointPool>, WaitingQueue.Place)
         /// A connection on which `send` opens a stream next.
         case reserved(Unretained<Connection>)

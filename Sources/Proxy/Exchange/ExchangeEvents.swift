@@ -35,7 +35,6 @@ extension Exchange {
         }
     }
 
-    /// The client's request is complete.
     func requestEnded(trailers: HeaderBlock? = nil) {
         guard state.requestEnded() else { return }
         if let web, web.isTranslated, !web.coding.mayEnd { return answer(.grpcWebMalformed) }
@@ -163,7 +162,6 @@ extension Exchange {
         services.markDirty(downstream)
     }
 
-    /// The upstream's answer is complete.
     func responseEnded(trailers: HeaderBlock? = nil) {
         guard let downstream, state.answer == .begun else { return }
         let hadStatus = tally.grpcStatus != nil
@@ -373,7 +371,6 @@ extension Exchange {
 
     // MARK: time
 
-    /// The deadline has passed.
     func deadlinePassed() {
         guard state.answer != .over else { return }
         if let observer { EndpointReports.timeout(self, observer) }

@@ -89,7 +89,6 @@ extension Exchange {
         services.pools.give(digits)
     }
 
-    /// The pause before the next try is over.
     func backOffPassed() {
         guard state.waitingAt != nil, case .none = upstream, state.hasCome(.backOff) else { return }
         state.goBack(to: .pick)
@@ -143,7 +142,6 @@ extension Exchange {
         timers.tryTimeout = services.loop.arm(at: services.loop.now + limit, .tryTimeout, number)
     }
 
-    /// The try has taken too long.
     func tryTimedOut() {
         guard state.answer == .none, case .stream(let stream) = upstream else { return }
         upstreamFailed(.tryTimedOut, code: ErrorCode.cancel, because: "no answer within the time of one try")

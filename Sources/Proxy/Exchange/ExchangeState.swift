@@ -83,9 +83,7 @@ struct ExchangeState {
 
     /// The step that is to be performed now; nil while the course waits, and behind its end.
     var running: Step? { if case .at(let step) = position { step } else { nil } }
-    /// The step at which the course waits.
     var waitingAt: Step? { if case .waiting(let step, _) = position { step } else { nil } }
-    /// Whether the course waits for that.
     func isWaiting(for what: Wait) -> Bool {
         if case .waiting(_, what) = position { true } else { false }
     }

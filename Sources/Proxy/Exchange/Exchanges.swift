@@ -34,7 +34,6 @@ final class Exchanges {
     /// Exchanges in use.
     var count: Int { all.count - free.count }
 
-    /// Calls `body` with an exchange by its number.
     @inline(__always)
     func with(_ number: Int, _ body: (Exchange) -> Void) {
         guard number >= 0, number < all.count else { return }

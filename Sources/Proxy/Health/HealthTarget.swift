@@ -18,7 +18,6 @@ package struct HealthTarget: Sendable, Equatable {
     package let security: UpstreamSecurity?
     /// What a connection begins with; nil: with nothing.
     package let proxyVersion: ProxyVersion?
-    /// Counts the checks.
     package let counts: HealthCounts
 
     /// Makes a target.
@@ -94,7 +93,6 @@ package enum HealthOrder: Sendable {
 
 /// What is known of an endpoint now, where that is something new.
 package struct HealthNews: Sendable {
-    /// The endpoint.
     package let endpoint: EndpointState
     /// What its checks say.
     package let history: HealthHistory

@@ -190,7 +190,6 @@ struct ProbeState {
 
     private mutating func judge(_ verdict: HealthVerdict?) -> Step { verdict.map { end($0) } ?? .exchange }
 
-    /// A check has one end.
     private mutating func end(_ verdict: HealthVerdict) -> Step {
         guard phase != .over else { return .wait }
         phase = .over

@@ -11,7 +11,6 @@ final class Mirror {
     /// What it has of an upstream.
     enum Place {
         case none
-        /// A place in the queue for a connection.
         case queued(EndpointPool, WaitingQueue.Place)
         /// A stream; the connection is kept alive by this.
         case stream(Connection, Int)

@@ -15,7 +15,6 @@ struct MirrorState {
         case new
         /// It waits for a connection, and what comes of the body is held.
         case queued
-        /// It has a stream.
         case sent
         case over
     }
@@ -35,7 +34,6 @@ struct MirrorState {
         case giveBack
         /// Sends the header section, and what was held: body, end and trailers; `sent` follows, or `fails`.
         case submit
-        /// It is over.
         case end(MirrorResult)
         /// It is over, and its endpoint is to blame.
         case blame(EndpointResult)
@@ -65,7 +63,6 @@ struct MirrorState {
     /// No connection can be had.
     mutating func connectionFailed() -> Action { place == .queued ? end(blaming: .failed) : .nothing }
 
-    /// It has a stream.
     mutating func sent() {
         if place != .over { place = .sent }
         heldOctets = 0

@@ -199,7 +199,6 @@ final class Mirrors {
         submit(mirror, on: connection)
     }
 
-    /// No connection can be had.
     func connectionFailed(_ waiting: Int) {
         with(Self.waitingNumber(waiting)) { mirror in
             guard case .queued = mirror.place else { return }

@@ -20,7 +20,6 @@ enum FaultInjection {
         return .wait(.delay)
     }
 
-    /// The rule's delay is over.
     static func delayPassed(_ exchange: Exchange) {
         guard exchange.state.isWaiting(for: .delay), let fault = exchange.extras?({ $0.fault }) ?? nil else { return }
         let now = exchange.services.loop.now

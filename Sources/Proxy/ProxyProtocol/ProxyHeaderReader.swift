@@ -10,11 +10,9 @@ extension ProxyHeader {
     enum Reading {
         /// Too few to say; all that came may belong to something else.
         case undecided
-        /// No header.
         case absent
         /// A header begins, and more of it has to come.
         case begun
-        /// A whole header of that many octets.
         case whole(Received, octets: Int)
         /// A header that cannot be used.
         case failed(Failure)

@@ -59,7 +59,6 @@ final class Relay {
         side == .downstream ? pipes.downstream.take() : pipes.upstream.take()
     }
 
-    /// Whether what comes from a side is spliced.
     func isSpliced(from side: RelayState.Side) -> Bool { side == .downstream ? isBulk.downstream : isBulk.upstream }
 
     /// What comes from a side is spliced from now on, or copied.
@@ -68,13 +67,12 @@ final class Relay {
         if side == .downstream { isBulk.downstream = isSpliced } else { isBulk.upstream = isSpliced }
     }
 
-    /// The connection of a side.
     func connection(_ side: RelayState.Side) -> Connection? {
         (side == .downstream ? downstream : upstream)?({ $0 })
     }
 }
 
-/// How a relay ended.
+/// Why a relay is over, as the access log and metrics tell it.
 enum RelayEnd: Equatable {
     /// Both sides have ended.
     case finished

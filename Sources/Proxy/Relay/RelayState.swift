@@ -16,7 +16,7 @@ struct RelayState {
         case over
     }
 
-    /// What is to be done.
+    /// For the worker's relays to carry out: the state itself does no I/O.
     enum Action: Equatable {
         case nothing
         /// Our side of the connection to that end is ended (FIN); it may go on to send.
@@ -52,7 +52,6 @@ struct RelayState {
         return true
     }
 
-    /// Octets have come.
     mutating func came(from side: Side, _ count: Int) {
         if side == .downstream { received &+= UInt64(count) } else { sent &+= UInt64(count) }
     }

@@ -207,7 +207,6 @@ final class Relays {
         relay.pipe(towards: side) != nil || relay.connection(side)?.pendingOutput != nil
     }
 
-    /// Counts octets that have come from a side.
     func count(_ octets: Int, from side: RelayState.Side, _ relay: Relay) {
         relay.state.came(from: side, octets)
         services.octetsRead &+= octets
@@ -284,7 +283,6 @@ final class Relays {
         if !relay.isEnded { services.lists.listForReading(sink) }
     }
 
-    /// The connection of a side is broken.
     func broke(_ side: RelayState.Side, _ relay: Relay) {
         act(relay.state.broke(side, hasWaiting: hasWaiting(towards: side.other, relay)), relay)
     }

@@ -54,7 +54,6 @@ package final class RequestedHost: Sendable {
     /// What is known now. No lock is taken for a host whose addresses are known.
     package var status: Status { isReady ? .ready : state.withLock { $0 } }
 
-    /// Whether its addresses are known.
     var isReady: Bool { isKnownReady.load(ordering: .acquiring) }
 
     /// Says what is known. The control plane's thread only, after it has published the addresses.

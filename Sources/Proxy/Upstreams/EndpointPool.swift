@@ -90,7 +90,7 @@ final class EndpointPool {
     var preamble: [UInt8] = []
     /// nil for pools that serve all clients.
     var kinship: Kinship?
-    /// The clients' pools.
+    /// By client: pools of connections that no other client's requests use.
     var children: [ClientKey: EndpointPool] = [:]
     /// The connections of all of these.
     private(set) var familyCount = 0

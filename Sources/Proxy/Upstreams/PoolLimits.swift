@@ -11,7 +11,6 @@ final class PoolLimits {
     let policy: PoolPolicy
     /// What all workers use of the cluster; the limits are of the process.
     let usage: ClusterUsage
-    /// What its connections have of it.
     let terms: ConnectionTerms
 
     init(_ policy: PoolPolicy, usage: ClusterUsage) {
@@ -30,7 +29,6 @@ final class PoolLimits {
     /// - Returns: false when the limit is reached.
     func take(_ resource: ClusterUsage.Resource) -> Bool { usage.take(resource, atMost: limit(resource) ?? .max) }
 
-    /// Gives back one place that was taken.
     func giveBack(_ resource: ClusterUsage.Resource) { usage.giveBack(resource) }
 
     private func limit(_ resource: ClusterUsage.Resource) -> Int? {

@@ -19,7 +19,6 @@ struct RaceState {
     /// Whether there may be another attempt.
     var hasAnother: Bool { second == .waiting }
 
-    /// The second attempt begins.
     mutating func secondBegan() { second = .running }
 
     /// An attempt has failed.
@@ -101,7 +100,6 @@ enum Racing {
         }
     }
 
-    /// A connection is an attempt of the race.
     static func enter(_ race: ConnectRace, _ connection: Connection, limits: Limits) {
         connection.race = race
         let isFirst = race.state.hasAnother && race.state.first == .running

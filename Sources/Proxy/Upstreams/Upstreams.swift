@@ -122,7 +122,6 @@ final class Upstreams {
         return pool.crowd < services.limits.upstreamConnections
     }
 
-    /// Counts that a limit was reached.
     func reached(_ limit: ReachedLimit) { services.metrics.reached(limit) }
 
     @inline(__always)

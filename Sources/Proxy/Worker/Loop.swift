@@ -126,7 +126,6 @@ final class Loop {
         try poller.watchReadable(descriptor, token: token(of: slot))
     }
 
-    /// Waits no longer for events of a descriptor.
     func forget(_ descriptor: CInt) { poller.forget(descriptor) }
 
     /// Waits for events; `now` is the time of their arrival.
@@ -188,7 +187,7 @@ final class Loop {
     }
 }
 
-/// The timers of one exchange.
+/// What may end an exchange or its newest try by the clock.
 struct ExchangeTimers {
     var deadline = TimerWheel.TimerID.none
     var backOff = TimerWheel.TimerID.none
@@ -196,7 +195,6 @@ struct ExchangeTimers {
     var tryTimeout = TimerWheel.TimerID.none
     var faultDelay = TimerWheel.TimerID.none
 
-    /// The try is over.
     @inline(__always)
     mutating func cancelTry(in loop: @autoclosure () -> Loop) {
         if tryTimeout.isArmed { loop().cancel(&tryTimeout) }

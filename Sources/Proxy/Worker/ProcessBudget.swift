@@ -56,10 +56,8 @@ package final class ProcessBudget: Sendable {
     /// limit.
     var hasPlace: Bool { connections.load(ordering: .relaxed) < connectionsLimit }
 
-    /// Counts a client's connection that was accepted.
     func takeConnection() { connections.wrappingAdd(1, ordering: .relaxed) }
 
-    /// Counts that a client's connection is closed.
     func giveBackConnection() { connections.wrappingSubtract(1, ordering: .relaxed) }
 
     /// How many idle connections one worker closes at a time to make room: a search visits all connections, so that
@@ -86,7 +84,6 @@ package final class ProcessBudget: Sendable {
     /// Whether there is more than one worker.
     var hasOtherWorkers: Bool { workers.withLock { $0.count > 1 } }
 
-    /// Tells all workers but one.
     func tellOthers(than number: Int, _ message: WorkerMessage) {
         let others = workers.withLock { $0 }
         for other in others where other.number != number { other.mailbox.post(message) }

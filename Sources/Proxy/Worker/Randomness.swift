@@ -10,7 +10,6 @@ struct Randomness {
         state = (system.next() | 1, system.next(), system.next(), system.next())
     }
 
-    /// The next number of the sequence.
     mutating func next() -> UInt64 {
         let result = Self.rotate(state.1 &* 5, 7) &* 9
         let shifted = state.1 << 17

@@ -93,7 +93,6 @@ package struct ListenerRelays: Sendable {
     /// By the selector's tags: the octets behind TLS; nil where they are requests. Empty when no chain is relayed.
     package let chains: [Int?]
 
-    /// - Parameters: see the properties of the same names.
     package init(clear: Int? = nil, chains: [Int?] = []) {
         self.clear = clear
         self.chains = chains
@@ -181,7 +180,6 @@ package struct ServedListener: Sendable {
 
 /// What a listener asks of its clients' certificates, as far as a connection is concerned.
 enum ClientDemandState {
-    /// Nothing.
     case none
     /// The connection's server asks for nothing that was not shown; another one of the port may.
     case fulfilled
@@ -209,7 +207,6 @@ extension ServedListener {
 /// Everything that a worker needs to serve: one configuration, compiled, with its sockets and clusters.
 /// Immutable; published to all workers at once. Which endpoints a cluster has is published with the cluster.
 package final class Snapshot: Sendable {
-    /// The compiled routes, with clusters by number.
     package let plan: RoutingPlan
     /// By cluster number.
     package let clusters: [ClusterState]

@@ -16,13 +16,11 @@ extension VirtualService {
 }
 
 extension DestinationRule {
-    /// The report on a field of one of its policies.
     func report(_ field: ClosingField, _ names: Names, _ severity: Diagnostic.Severity) -> Diagnostic {
         let host = names.expanded(host.value, namespace: meta.namespace)
         return field.diagnostic(severity, "requests to \(host) are answered 503", object: meta.identity)
     }
 
-    /// The closing fields of all its policies.
     var closings: [ClosingField] {
         ([trafficPolicy] + subsets.map(\.trafficPolicy)).compactMap(\.self).flatMap { policy in
             policy.closings + policy.portLevel.flatMap(\.policy.closings)
@@ -31,7 +29,6 @@ extension DestinationRule {
 }
 
 extension Gateway {
-    /// The report on a field of one of its servers.
     func report(_ field: ClosingField, of server: Server) -> Diagnostic {
         field.diagnostic(
             .error, "this server is not opened, and its hosts are served by no other server of the port",
@@ -55,7 +52,6 @@ extension Gateway.Server {
 }
 
 extension ServiceEntry {
-    /// The report on one of its fields.
     func report(_ field: ClosingField, _ severity: Diagnostic.Severity) -> Diagnostic {
         let list = hosts.map(\.value).joined(separator: ", ")
         return field.diagnostic(severity, "requests to \(list) are answered 503", object: meta.identity)

@@ -3,7 +3,6 @@ internal import Manifests
 /// The clusters of one compilation, for the next one with the same `ServiceFrame`.
 struct ClusterMemory {
     let clusters: [ClusterPlan]
-    /// By cluster.
     let keys: [ClusterTable.Key]
     let numbers: [ClusterTable.Key: Int]
     /// By cluster: whether it can be made again without asking anything. There was nothing to report about it.

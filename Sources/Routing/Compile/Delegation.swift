@@ -117,13 +117,13 @@ struct Delegation {
 
     // MARK: Merging
 
-    private mutating func merged(_ root: HTTPRoute, _ index: Int, _ owner: Int, hasName: Bool) -> [HTTPRoute] {
+    private mutating func merged(_ root: HTTPRoute, _ index: Int, _ service: Int, hasName: Bool) -> [HTTPRoute] {
         let delegate = services[index].meta
         var rules: [HTTPRoute] = []
         for (number, rule) in services[index].http.enumerated() {
             room -= max(rule.matches.count, 1) * max(root.matches.count, 1)
             guard room >= 0 else {
-                reportTooMany(root, owner)
+                reportTooMany(root, service)
                 var closed = root
                 closed.isBroken = true
                 return rules + [closed]
@@ -131,9 +131,9 @@ struct Delegation {
             let origin = RuleOrigin(
                 delegate: delegate.identity, root: root.place, hasRootMatches: rule.matches.isEmpty,
                 ownClosings: rule.closings.count)
-            let spaces = (root: services[owner].meta.namespace, delegate: delegate.namespace)
+            let spaces = (root: services[service].meta.namespace, delegate: delegate.namespace)
             guard var merged = rule.merged(into: root, origin: origin, namespaces: spaces, names) else {
-                reportConflict(rule, delegate, root, owner)
+                reportConflict(rule, delegate, root, service)
                 continue
             }
             merged.name =
@@ -160,11 +160,11 @@ struct Delegation {
                 path: rule.path.text + ".delegate", related: related))
     }
 
-    private func reportConflict(_ rule: HTTPRoute, _ delegate: ObjectMeta, _ root: HTTPRoute, _ owner: Int) {
+    private func reportConflict(_ rule: HTTPRoute, _ delegate: ObjectMeta, _ root: HTTPRoute, _ service: Int) {
         problems.add(
             Diagnostic(
                 .warning, "delegate-conflict",
-                "this rule is not served for \(services[owner].meta.identity): one of its matches asks for what no "
+                "this rule is not served for \(services[service].meta.identity): one of its matches asks for what no "
                     + "match of the rule that names this delegate allows",
                 hint: "each match must be narrower than one of that rule's: the same exact text, or a text that "
                     + "begins with its prefix; a regex fits no other condition",
@@ -195,15 +195,15 @@ extension HTTPRoute {
 
 extension VirtualService {
     /// The object in which a rule is written: this one, or a delegate.
-    func owner(of rule: HTTPRoute) -> ObjectReference { rule.origin?.delegate ?? meta.identity }
+    func object(of rule: HTTPRoute) -> ObjectReference { rule.origin?.delegate ?? meta.identity }
 
     /// The object in which a closing field of a rule is written, by its number.
-    func owner(ofClosing number: Int, _ rule: HTTPRoute) -> ObjectReference {
+    func object(ofClosing number: Int, _ rule: HTTPRoute) -> ObjectReference {
         rule.origin.flatMap { number < $0.ownClosings ? $0.delegate : nil } ?? meta.identity
     }
 
     /// The object in which a rule's matches are written.
-    func ownerOfMatches(of rule: HTTPRoute) -> ObjectReference {
+    func objectOfMatches(of rule: HTTPRoute) -> ObjectReference {
         rule.origin.flatMap { $0.hasRootMatches ? nil : $0.delegate } ?? meta.identity
     }
 }

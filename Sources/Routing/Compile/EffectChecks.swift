@@ -35,8 +35,8 @@ struct EffectChecks {
         }
         for (service, matches, contexts) in rules.neverHolding() {
             let here = Here(inventory.virtualServices[service], contexts, names)
-            for (match, owner) in matches {
-                checkMatch(match, of: owner, inventory.virtualServices[service].meta.namespace, here)
+            for (match, object) in matches {
+                checkMatch(match, of: object, inventory.virtualServices[service].meta.namespace, here)
             }
         }
         checkEntries()
@@ -127,9 +127,9 @@ struct EffectChecks {
 
     /// Reports the first condition of a match that does not depend on the request and does not hold.
     /// - Parameters:
-    ///   - owner: the object that has the match, which may be a delegate.
+    ///   - object: the object that has the match, which may be a delegate.
     ///   - namespace: the namespace of the names of Gateways.
-    private func checkMatch(_ match: HTTPMatch, of owner: ObjectReference, _ namespace: String, _ here: Here) {
+    private func checkMatch(_ match: HTTPMatch, of object: ObjectReference, _ namespace: String, _ here: Here) {
         let asked = match.gateways.map {
             $0.value == "mesh" ? "mesh" : names.gateway($0.value, namespace: namespace)
         }
@@ -155,7 +155,7 @@ struct EffectChecks {
         }
         add(
             severity, "never-holds", "this match never holds here: \(reason)", at: match.place,
-            owner, path: match.path.text)
+            object, path: match.path.text)
     }
 
     // MARK: Endpoints

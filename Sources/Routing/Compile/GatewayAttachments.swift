@@ -99,9 +99,7 @@ struct HostLists {
     /// A VirtualService's hosts, by their places.
     func slice(_ service: Int) -> ArraySlice<String> { all[range(service)] }
 
-    /// How many hosts there are in all.
     var count: Int { all.count }
 
-    /// A host by its place.
     subscript(place: Int) -> String { all[place] }
 }

@@ -14,7 +14,7 @@ final class GatewayHosts {
 
     /// An object's names on a server: of each pair of hosts, the narrower one if one covers the other.
     struct Found {
-        let owner: Int
+        let service: Int
         fileprivate(set) var names: [String] = []
         /// The hosts of the object that are in a pair.
         fileprivate(set) var places: [Int] = []
@@ -22,7 +22,7 @@ final class GatewayHosts {
 
     /// A host of an object that fits a host of a server.
     private struct Bound {
-        let owner: Int32
+        let service: Int32
         let place: Int32
         let host: String
     }
@@ -94,15 +94,15 @@ extension GatewayHosts {
     ///   - hosts: in lower case.
     ///   - set: the same hosts by their index, for an object with many hosts; nil for other objects.
     ///   - most: the number of fits after which it ends.
-    func add(_ owner: Int, _ hosts: ArraySlice<String>, namespace: String, set: HostSet?, most: Int) {
+    func add(_ service: Int, _ hosts: ArraySlice<String>, namespace: String, set: HostSet?, most: Int) {
         let groups = [nil, namespace].compactMap { byNamespace[$0] }
         let isShort = groups.reduce(0) { $0 + $1.entries.count } < hosts.count
         if let set, isShort {
-            append(pairs(of: groups, hosts, set, most: most - count), owner, hosts)
+            append(pairs(of: groups, hosts, set, most: most - count), service, hosts)
             return
         }
         for place in hosts.indices where count <= most {
-            append(Self.pairs(place, hosts[place], groups), owner, hosts)
+            append(Self.pairs(place, hosts[place], groups), service, hosts)
         }
     }
 
@@ -138,12 +138,12 @@ extension GatewayHosts {
         return pairs.sorted { $0.place < $1.place }
     }
 
-    private func append(_ pairs: [Pair], _ owner: Int, _ hosts: ArraySlice<String>) {
+    private func append(_ pairs: [Pair], _ service: Int, _ hosts: ArraySlice<String>) {
         var last = -1
         for pair in pairs {
             if pair.place != last {
-                bound.append(
-                    Bound(owner: Int32(clamping: owner), place: Int32(clamping: pair.place), host: hosts[pair.place]))
+                let (number, place) = (Int32(clamping: service), Int32(clamping: pair.place))
+                bound.append(Bound(service: number, place: place, host: hosts[pair.place]))
                 last = pair.place
             }
             fits[Int(pair.entry)].append(Fit(bound: Int32(clamping: bound.count - 1), isOwn: pair.isOwn))
@@ -169,7 +169,7 @@ extension GatewayHosts {
         var last: Int32 = -1
         for (number, position) in ordered(wanted) {
             let bound = bound[Int(number)]
-            if found.last?.owner != Int(bound.owner) { found.append(Found(owner: Int(bound.owner))) }
+            if found.last?.service != Int(bound.service) { found.append(Found(service: Int(bound.service))) }
             if number != last { found[found.count - 1].places.append(Int(bound.place)) }
             last = number
             found[found.count - 1].names.append(position == 0 ? bound.host : wanted[Int(position) - 1].name)

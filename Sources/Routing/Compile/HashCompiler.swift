@@ -26,7 +26,7 @@ extension HashPolicy {
         self.init(key: key, table: table)
     }
 
-    /// What it says, for people.
+    /// Names and values of its fields, as `portico routes` shows them.
     var lines: [(name: String, value: String)] {
         let size: (name: String, value: String) =
             switch table {

@@ -209,7 +209,7 @@ private final class HealthReading {
 }
 
 extension HealthCheckPolicy {
-    /// What it says, for people.
+    /// Names and values of its fields, as `portico routes` shows them.
     var lines: [(name: String, value: String)] {
         var lines = [(name: "method", value: method.rawValue)]
         if method == .http {

@@ -91,7 +91,6 @@ struct BackwardNames {
             .filter { $0.octets.count > suffix.count && $0.octets != own }.map(\.number).sorted()
     }
 
-    /// Whether a name has this suffix.
     func hasName(endingWith suffix: Substring) -> Bool {
         let wanted = Array(suffix.utf8.reversed())
         return all[first(wanted)...].first?.octets.starts(with: wanted) ?? false

@@ -47,7 +47,6 @@ struct LeftOutObjects {
         policies[host, default: [:]][namespace] = object
     }
 
-    /// The object of this kind, namespace and name.
     func object(_ kind: String, _ namespace: String, _ name: String) -> LeftOut? {
         byIdentity[ObjectReference(kind: kind, namespace: namespace, name: name)]
     }
@@ -55,7 +54,6 @@ struct LeftOutObjects {
     /// The Service or ServiceEntry that would have defined a host.
     func owner(of host: String) -> LeftOut? { byHost[host] }
 
-    /// Any object of one of these kinds in a namespace.
     func some(_ kinds: [String], in namespace: String) -> LeftOut? {
         kinds.lazy.compactMap { byNamespace[ObjectKey(kind: $0, namespace: namespace)] }.first
     }

@@ -46,7 +46,6 @@ struct ListenerCompiler {
         credentials = Credentials(inventory, names: names, problems: problems, leftOut: leftOut)
     }
 
-    /// Adds the listener of a port.
     mutating func add(_ port: ServerMerger.Port) {
         var clear = TableAssembler()
         let topology = topologies.topology(of: port)
@@ -100,12 +99,12 @@ struct ListenerCompiler {
             hosts += found.names.count
             guard hosts <= names.options.mostHosts else {
                 looksLeft -= found.names.count
-                reportTooMany(inventory.virtualServices[found.owner], member)
+                reportTooMany(inventory.virtualServices[found.service], member)
                 isWhole = false
                 continue
             }
             let ruleList = rules.ruleList(
-                found.owner, .gateway(member.key, port: member.server.port.number.value))
+                found.service, .gateway(member.key, port: member.server.port.number.value))
             guard !rules.ruleLists[ruleList].isEmpty else { continue }
             isUsed = true
             for host in found.names where !closed.covers(host) {
@@ -147,7 +146,7 @@ struct ListenerCompiler {
         guard let services = leftOut.services[member.key] else { return false }
         let fitting = bound.leftOut(of: member.gateway).found(on: member.server)
         for found in fitting where !names.options.limit.isOver {
-            let (object, names) = (services[found.owner].object, found.names)
+            let (object, names) = (services[found.service].object, found.names)
             hosts += names.count
             guard hosts <= self.names.options.mostHosts else {
                 table.closeRest(rules.closedRuleList(.tooManyHosts, object.identity, object.place))

@@ -84,7 +84,7 @@ extension TrafficPolicy {
 }
 
 extension LocalityPolicy {
-    /// What it says, for people.
+    /// Names and values of its fields, as `portico routes` shows them.
     var lines: [(name: String, value: String)] {
         switch self {
         case .distribute(let shares):
@@ -113,7 +113,6 @@ extension LocalityPolicy {
         }
     }
 
-    /// The number that is shown for a rank.
     func number(of rank: Int) -> Int {
         switch self {
         case .distribute(let shares): rank < shares.count ? shares[rank].percent : 0

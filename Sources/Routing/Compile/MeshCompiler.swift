@@ -35,10 +35,10 @@ struct MeshCompiler {
     ) {
         let own = all.filter { $0.namespace == names.options.gatewayNamespace }
         let others = all.filter { $0.namespace != names.options.gatewayNamespace }
-        var owners: [String: String] = [:]
+        var namespaces: [String: String] = [:]
         for entry in own + others
-        where owners[entry.name, default: entry.namespace] == entry.namespace {
-            owners[entry.name] = entry.namespace
+        where namespaces[entry.name, default: entry.namespace] == entry.namespace {
+            namespaces[entry.name] = entry.namespace
             table.add(entry.ruleList, host: entry.name)
         }
     }

@@ -27,7 +27,6 @@ struct NeverReached {
         let place: SourcePlace
     }
 
-    /// Notes that a part is never reached in a context.
     mutating func note(_ part: Part, context: Int32, _ report: @autoclosure () -> Diagnostic) {
         attempts += 1
         parts[part, default: (report(), [])].contexts.insert(context)

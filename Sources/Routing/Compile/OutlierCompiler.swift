@@ -23,7 +23,7 @@ extension OutlierPolicy {
         if !written.errorCodes.isEmpty { errorCodes = Set(written.errorCodes).sorted() }
     }
 
-    /// What it says, for people.
+    /// Names and values of its fields, as `portico routes` shows them.
     var lines: [(name: String, value: String)] {
         var lines = [
             (name: "consecutive5xxErrors", value: "\(consecutive5xx)"),

@@ -11,7 +11,6 @@ struct Redirected {
     /// The server that redirects all other names of the port, if there are too many names.
     private var rest: ServerMerger.Member?
 
-    /// No name is redirected.
     static let nothing = Redirected()
 
     private init() {}

@@ -65,9 +65,9 @@ final class RelayCompiler {
         if let known = tcpRoutes[ServerKey(member)] { return known }
         var winner: (route: Int, service: Int, rule: TCPRoute)?
         for found in bound.relays(of: member.gateway).found(on: member.server) where !names.options.limit.isOver {
-            let service = services[found.owner]
+            let service = services[found.service]
             for (index, rule) in service.tcp.enumerated() where applies(rule, service, member) {
-                let part = Part(service: found.owner, rule: index, match: nil)
+                let part = Part(service: found.service, rule: index, match: nil)
                 if let winner {
                     hide(part, unreached(rule, service, behind: services[winner.service], winner.rule.place))
                     continue
@@ -76,7 +76,7 @@ final class RelayCompiler {
                 reportIgnored(rule.matches, service)
                 let made = route(
                     "tcp/\(index)", rule.destinations, isBroken: rule.isBroken, service, rule.place, member)
-                winner = (made, found.owner, rule)
+                winner = (made, found.service, rule)
             }
         }
         let route = winner?.route ?? (bound.end == nil ? nil : closedRoute(.tooManyHosts, member))
@@ -101,12 +101,12 @@ final class RelayCompiler {
     // MARK: tls
 
     /// The server names of one server that passes TLS on.
-    /// - Parameter taken: names of the port that have an owner; those of this server are added.
+    /// - Parameter taken: names of the port that are taken; those of this server are added.
     /// - Returns: what fits; `taken.isOver` says that some does not.
     func passthroughs(of member: ServerMerger.Member, _ taken: inout TakenNames) -> [Passthrough] {
         var result: [Passthrough] = []
         for found in bound.relays(of: member.gateway).found(on: member.server) where !names.options.limit.isOver {
-            guard add(found.owner, of: member, &taken, to: &result) else { return result }
+            guard add(found.service, of: member, &taken, to: &result) else { return result }
         }
         if result.isEmpty { reportUnused(member, field: "tls") }
         return result
@@ -114,17 +114,17 @@ final class RelayCompiler {
 
     /// Adds what one VirtualService passes on at a server; false if there is no room for all of it.
     private func add(
-        _ owner: Int, of member: ServerMerger.Member, _ taken: inout TakenNames, to result: inout [Passthrough]
+        _ serviceNumber: Int, of member: ServerMerger.Member, _ taken: inout TakenNames, to result: inout [Passthrough]
     ) -> Bool {
-        let service = services[owner]
+        let service = services[serviceNumber]
         for (index, rule) in service.tls.enumerated() {
             for (number, match) in rule.matches.enumerated() where applies(match, service, member) {
-                let part = Part(service: owner, rule: index, match: number)
+                let part = Part(service: serviceNumber, rule: index, match: number)
                 let wanted = Self.serverNames(of: match, service)
-                if let first = taken.owner(of: wanted), first.part != part {
+                if let first = taken.taker(of: wanted), first.part != part {
                     hide(part, duplicate(match, service, first))
                 }
-                if taken.owner(of: wanted) != nil { continue }
+                if taken.taker(of: wanted) != nil { continue }
                 guard taken.add(wanted, part, match.place) else { return false }
                 fates[part] = .used
                 reportIgnored([match], service)
@@ -227,16 +227,16 @@ final class RelayCompiler {
     }
 }
 
-/// Which server names of a port have an owner, and whose they are.
+/// Which server names of a port are taken, and by whom.
 struct TakenNames {
-    struct Owner {
+    struct Taker {
         /// nil for a server that terminates TLS.
         let part: RelayCompiler.Part?
         let name: String
         let place: SourcePlace
     }
 
-    private var owners: [String: Owner] = [:]
+    private var takers: [String: Taker] = [:]
     /// How many more names there may be in this load.
     private(set) var room: Int
     /// Whether names were left out because there were too many; that is reported once.
@@ -244,10 +244,10 @@ struct TakenNames {
 
     init(room: Int) { self.room = room }
 
-    /// The owner of the first of these names that has one.
-    func owner(of names: [String]) -> Owner? { names.lazy.compactMap { self.owners[$0] }.first }
+    /// nil: all of them are free.
+    func taker(of names: [String]) -> Taker? { names.lazy.compactMap { self.takers[$0] }.first }
 
-    /// Gives names to an owner, except for those that have one.
+    /// Gives names to whoever takes them, except for those that have one.
     /// - Returns: false if there would be too many names.
     mutating func add(_ names: [String], _ part: RelayCompiler.Part?, _ place: SourcePlace) -> Bool {
         guard names.count <= room else {
@@ -255,7 +255,7 @@ struct TakenNames {
             return false
         }
         room -= names.count
-        for name in names where owners[name] == nil { owners[name] = Owner(part: part, name: name, place: place) }
+        for name in names where takers[name] == nil { takers[name] = Taker(part: part, name: name, place: place) }
         return true
     }
 }
@@ -313,14 +313,14 @@ extension RelayCompiler {
     }
 
     private func duplicate(
-        _ match: ConnectionMatch, _ service: VirtualService, _ owner: TakenNames.Owner
+        _ match: ConnectionMatch, _ service: VirtualService, _ taker: TakenNames.Taker
     ) -> Diagnostic {
-        let what = owner.part == nil ? "a server that terminates TLS has" : "an earlier match of the port has"
+        let what = taker.part == nil ? "a server that terminates TLS has" : "an earlier match of the port has"
         return Diagnostic(
             .error, "server-name-taken",
-            "this match gets no connection, for none of its server names: \(what) the name \(owner.name)",
+            "this match gets no connection, for none of its server names: \(what) the name \(taker.name)",
             hint: "name each server name in one place", at: match.place, object: service.meta.identity,
-            path: match.path.text, related: [Diagnostic.Related(place: owner.place, message: "has the name")])
+            path: match.path.text, related: [Diagnostic.Related(place: taker.place, message: "has the name")])
     }
 
     /// Warns about conditions that a sidecar would test. Source: docs/istio.md, TCP routes.

@@ -73,7 +73,7 @@ extension ListenerCompiler {
         guard let services = leftOut.services[member.key] else { return [] }
         var result: [Passthrough] = []
         for found in bound.leftOut(of: member.gateway).found(on: member.server) {
-            let object = services[found.owner].object
+            let object = services[found.service].object
             guard let closed = closed(found.names, member, .leftOut("\(object.identity)"), &taken) else { continue }
             result.append(closed)
             problems.add(
@@ -85,11 +85,11 @@ extension ListenerCompiler {
         return result
     }
 
-    /// Closes the connections for those of the names that have no owner; nil if there are none.
+    /// Closes the connections for those of the names that nobody has taken; nil if there are none.
     private func closed(
         _ all: [String], _ member: ServerMerger.Member, _ reason: Unavailable, _ taken: inout TakenNames
     ) -> Passthrough? {
-        let free = all.filter { taken.owner(of: [$0]) == nil }
+        let free = all.filter { taken.taker(of: [$0]) == nil }
         guard !free.isEmpty else { return nil }
         guard taken.add(free, nil, member.server.place) else { return nil }
         return Passthrough(

@@ -305,7 +305,7 @@ extension RuleCompiler {
         let open = (rule.destinations.map(\.destination) + rule.copies.map(\.destination)).filter { $0.port == nil }
         let ports = Set(
             open.flatMap { destination -> [Int] in
-                let service = clusters.service(destination, namespace: source.owner(of: rule).namespace)
+                let service = clusters.service(destination, namespace: source.object(of: rule).namespace)
                 return (service?.ports.count ?? 0) > 1 ? service?.ports.map(\.number) ?? [] : []
             }
         ).sorted()
@@ -318,9 +318,9 @@ extension RuleCompiler {
         let rule = source.http[index]
         let reason = unavailability(of: rule, source)
         let weighted = reason == nil ? rule.destinations.weighted : []
-        let owner = source.owner(of: rule)
+        let object = source.object(of: rule)
         let chosen = weighted.enumerated().map { place, entry in
-            let asker = ClusterTable.Asker(object: owner, destination: entry.destination)
+            let asker = ClusterTable.Asker(object: object, destination: entry.destination)
             let known = clusters.number(
                 of: asker, listenerPort: listenerPort, origin: RuleDestination(service, index, place))
             return (cluster: known, weight: entry.weight)
@@ -328,7 +328,7 @@ extension RuleCompiler {
         let copies = chosen.isEmpty ? [] : rule.copies
         if !copies.isEmpty { notes.spoil() }
         let mirrors = copies.map { copy in
-            let asker = ClusterTable.Asker(object: owner, destination: copy.destination, isMirror: true)
+            let asker = ClusterTable.Asker(object: object, destination: copy.destination, isMirror: true)
             return MirrorPolicy(cluster: clusters.number(of: asker, listenerPort: listenerPort), share: copy.share)
         }
         let asked = chosen.map(\.cluster) + mirrors.map(\.cluster)
@@ -343,7 +343,7 @@ extension RuleCompiler {
             Route(
                 number: routes.count, name: name, clusters: chosen, policy: policy,
                 unavailable: reason ?? (isEmpty ? .brokenRule : nil),
-                object: owner.detached, place: rule.place),
+                object: object.detached, place: rule.place),
             service, index)
         notes.note(index, number, isClosed: reason != nil)
         return number
@@ -377,7 +377,6 @@ extension RuleCompiler {
         return nil
     }
 
-    /// Adds a route of a rule.
     func add(_ route: Route, _ service: Int, _ index: Int) -> Int {
         let place = Int(ruleStarts[service]) + index
         let number = append(route, older: newestRoutes[place])
@@ -397,7 +396,7 @@ extension RuleCompiler {
     /// Why a rule serves no request; nil if it serves.
     private func unavailability(of rule: HTTPRoute, _ source: VirtualService) -> Unavailable? {
         for (number, field) in rule.closings.enumerated() {
-            problems.add(source.report(field, .error, of: source.owner(ofClosing: number, rule)))
+            problems.add(source.report(field, .error, of: source.object(ofClosing: number, rule)))
         }
         if let closedBy { return closedBy }
         if rule.isBroken { return .brokenRule }

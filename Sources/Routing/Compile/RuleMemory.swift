@@ -56,7 +56,6 @@ struct RuleNotes {
 
     init(services: Int) { newest = Array(repeating: -1, count: services) }
 
-    /// A rule list begins.
     mutating func begin() {
         uses.removeLast(uses.count - start)
         isClean = true

@@ -16,11 +16,11 @@ extension RuleCompiler {
 
     /// Matches of compiled rules that hold in none of their contexts, whatever the request, by VirtualService.
     func neverHolding() -> [(
-        service: Int, matches: [(match: HTTPMatch, owner: ObjectReference)], contexts: [RuleContext]
+        service: Int, matches: [(match: HTTPMatch, object: ObjectReference)], contexts: [RuleContext]
     )] {
         services.indices.compactMap { service in
             guard newestRuleLists[service] >= 0 else { return nil }
-            var found: [(match: HTTPMatch, owner: ObjectReference)] = []
+            var found: [(match: HTTPMatch, object: ObjectReference)] = []
             // By index, because copying a rule or a match counts a dozen references.
             for rule in services[service].http.indices {
                 for number in services[service].http[rule].matches.indices
@@ -28,7 +28,7 @@ extension RuleCompiler {
                     let (route, match) = (services[service].http[rule], services[service].http[rule].matches[number])
                     let part = NeverReached.Part(service: service, rule: rule, match: number)
                     guard contexts(of: part)?.isEmpty == true else { continue }
-                    found.append((match, services[service].ownerOfMatches(of: route)))
+                    found.append((match, services[service].objectOfMatches(of: route)))
                 }
             }
             return found.isEmpty ? nil : (service, found, allContexts(of: service))
@@ -84,7 +84,7 @@ extension RuleCompiler {
         Diagnostic(
             .warning, "unreachable",
             "this rule is never reached: a rule before it holds for every request",
-            hint: "put it before that rule", at: rule.place, object: source.owner(of: rule), path: rule.path.text,
+            hint: "put it before that rule", at: rule.place, object: source.object(of: rule), path: rule.path.text,
             related: [Diagnostic.Related(place: routes[route].place, message: "holds for every request")]
                 + Self.naming(rule))
     }
@@ -102,7 +102,7 @@ extension RuleCompiler {
         Diagnostic(
             .warning, "unreachable",
             "this match is never tested: the one before it holds for every request",
-            at: match.place, object: source.ownerOfMatches(of: rule), path: match.path.text,
+            at: match.place, object: source.objectOfMatches(of: rule), path: match.path.text,
             related: [Diagnostic.Related(place: place, message: "holds for every request")] + Self.naming(rule))
     }
 
@@ -115,7 +115,7 @@ extension RuleCompiler {
             .warning, "unreachable",
             "this match is never reached: \(cause.description) is matched before it",
             hint: "put the more specific rule first", at: match.place,
-            object: match.part.match == nil ? source.owner(of: rule) : source.ownerOfMatches(of: rule),
+            object: match.part.match == nil ? source.object(of: rule) : source.objectOfMatches(of: rule),
             path: match.path.text,
             related: [Diagnostic.Related(place: cause.place, message: "matches first")] + Self.naming(rule))
     }

@@ -5,7 +5,6 @@ struct ServerMerger {
     /// One server that is served.
     struct Member {
         let gateway: Gateway
-        /// The server as the Gateway has it.
         let server: Gateway.Server
         var key: String { gateway.meta.reference }
     }
@@ -14,7 +13,6 @@ struct ServerMerger {
     struct Port {
         let bind: String
         let number: Int
-        /// The servers that have an error.
         fileprivate(set) var broken: [Member] = []
         fileprivate(set) var clear: [Member] = []    // plain HTTP, merged
         fileprivate(set) var encrypted: [Member] = []    // HTTPS and TLS, chosen by SNI

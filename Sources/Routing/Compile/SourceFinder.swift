@@ -221,7 +221,6 @@ private struct WorkloadIndex {
     private var all: [String: [Int]] = [:]    // by namespace
     private var byLabel: [Label: [Int]] = [:]
 
-    /// Adds a WorkloadEntry by its index in the inventory.
     mutating func add(_ entry: WorkloadEntry, _ index: Int) {
         let namespace = entry.meta.namespace
         all[namespace, default: []].append(index)

@@ -19,7 +19,6 @@ struct TableAssembler {
         let first: Int32
         var more: [Int32] = []
 
-        /// Whether the host has this rule list.
         func contains(_ ruleList: Int32) -> Bool { first == ruleList || more.contains(ruleList) }
         var all: [Int32] { [first] + more }
     }
@@ -58,7 +57,6 @@ struct TableAssembler {
         add(ruleList, host: "*")
     }
 
-    /// Whether the table has this host.
     func has(_ host: String) -> Bool { places[host] != nil }
 
     /// Makes the table. Hosts with the same rule lists share their rules.

@@ -14,7 +14,7 @@ extension PolicyDirectory.Policy {
 }
 
 extension WarmupPolicy {
-    /// What it says, for people.
+    /// Names and values of its fields, as `portico routes` shows them.
     var lines: [(name: String, value: String)] {
         [
             (name: "duration", value: window.milliseconds), (name: "minimumPercent", value: "\(minimum * 100)"),

@@ -28,7 +28,6 @@ final class ByLabel<Element> {
         }
     }
 
-    /// How many elements there are.
     var count: Int { all.count }
 
     /// The elements that have all of the wanted labels, in their order; all of them when none is wanted.

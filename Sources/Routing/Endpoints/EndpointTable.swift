@@ -231,9 +231,7 @@ package struct EndpointTable: Sendable {
 
 /// The namespace and name of a Service, an EndpointSlice or a Pod.
 package struct ServiceName: Hashable, Sendable {
-    /// The namespace of the object.
     package let namespace: String
-    /// The name of the object in its namespace.
     package let name: String
 
     package init(namespace: String, name: String) {
@@ -241,7 +239,6 @@ package struct ServiceName: Hashable, Sendable {
         self.name = name
     }
 
-    /// The name of an object by its metadata.
     package init(_ meta: ObjectMeta) {
         namespace = meta.namespace
         name = meta.name
@@ -254,9 +251,7 @@ package struct ServiceName: Hashable, Sendable {
 /// What a source of objects says has changed since it last said so: by namespace and name the new object, or nil
 /// when it was removed.
 package struct EndpointChanges: Sendable {
-    /// Changed EndpointSlices.
     package var slices: [ServiceName: EndpointSlice?] = [:]
-    /// Changed Pods.
     package var pods: [ServiceName: Pod?] = [:]
     package init() {}
 

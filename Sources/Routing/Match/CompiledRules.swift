@@ -12,7 +12,6 @@ package struct CompiledSet: BitwiseCopyable, Sendable {
     package var foldedLengths = Run.none
     package var others = Run.none    // candidates found without an index
 
-    /// Whether an index has entries.
     @inlinable package func has(_ index: Index) -> Bool { indexes >> index.rawValue & 1 == 1 }
 }
 
@@ -42,19 +41,17 @@ package struct BestEntry {
     @usableFromInline init() {}
 }
 
-/// One condition, compiled.
+/// Plain data, so that a match counts no references.
 package struct CompiledCondition: BitwiseCopyable, Sendable {
-    /// What is tested.
+    /// The part of a request that is looked at.
     package enum Subject: UInt8, BitwiseCopyable, Sendable {
         case header, withoutHeader, method, scheme, authority, port, pathAndQuery, query, path
     }
-    /// How it is tested.
+    /// The comparison that decides.
     package enum Test: UInt8, BitwiseCopyable, Sendable {
         case present, exact, prefix, regex
     }
-    /// What is tested.
     package let subject: Subject
-    /// How it is tested.
     package let test: Test
     /// The name of a header or query parameter.
     package let name: Run
@@ -66,7 +63,7 @@ package struct CompiledCondition: BitwiseCopyable, Sendable {
 
 /// Key spaces of the one hash table.
 package enum Scope {
-    /// Hosts.
+    /// Exact names.
     @inlinable package static var host: Int32 { 0 }
     /// Wildcards, by their suffix.
     @inlinable package static var suffix: Int32 { 1 }
@@ -81,10 +78,8 @@ package struct LengthSet: Sendable {
     /// A bit for each length from 0 to 255.
     package private(set) var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
 
-    /// Whether there is no wildcard.
     @inlinable package var isEmpty: Bool { words.0 | words.1 | words.2 | words.3 == 0 }
 
-    /// Whether a suffix has this length.
     @inlinable package func contains(_ length: Int) -> Bool {
         let bit: UInt64 = 1 << UInt64(length & 63)
         return switch length >> 6 {

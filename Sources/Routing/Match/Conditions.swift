@@ -19,7 +19,7 @@ package enum PathTest: Sendable {
 
 /// One condition of a match item besides the path.
 package struct Condition: Sendable {
-    /// What is tested.
+    /// The part of a request that is looked at.
     package enum Subject: Sendable, Hashable {
         /// A header by its name in lower case; `:path` and the other pseudo-header fields are allowed.
         case header(String)
@@ -34,9 +34,7 @@ package struct Condition: Sendable {
         /// A condition that cannot be tested; the text says why. It counts as fulfilled, and the route answers 503.
         case assumed(String)
     }
-    /// What is tested.
     package let subject: Subject
-    /// How it is tested.
     package let test: TextTest
 
     package init(_ subject: Subject, _ test: TextTest) {
@@ -76,7 +74,6 @@ package struct RuleMatch: Sendable {
 
 /// One rule of a virtual host. It holds if one of its matches holds, or if it has none.
 package struct Rule: Sendable {
-    /// Its matches, in order.
     package let matches: [RuleMatch]
     /// `Route.number`.
     package let route: Int

@@ -12,7 +12,6 @@ extension RouteTable {
         return true
     }
 
-    /// Whether one condition holds.
     @inlinable func holds<R: RoutableRequest & ~Copyable>(
         _ condition: CompiledCondition, _ path: Octets, _ request: borrowing R, _ work: inout MatchWork
     ) -> Bool {

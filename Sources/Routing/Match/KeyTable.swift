@@ -4,7 +4,7 @@ package import Octets
 /// that a look-up costs the same however many hosts and rules there are. It uses open addressing and is at most half
 /// full; nothing is ever removed.
 package struct KeyTable: Sendable {
-    /// A slot of the table.
+    /// Where a search looks next, if it is another key's.
     package struct Slot: BitwiseCopyable, Sendable {
         package var hash: UInt64
         package var key: Run    // into `text`
@@ -91,7 +91,6 @@ struct KeyTableBuilder {
         slots[index] = KeyTable.Slot(hash: hash, key: key, scope: scope, value: value)
     }
 
-    /// Makes the table.
     func build() -> KeyTable {
         KeyTable(slots: Slab(slots), text: Slab(text), mask: slots.count - 1, seed: seed)
     }

@@ -7,9 +7,7 @@ package protocol RoutableRequest: ~Copyable {
     var path: Octets { get }
     /// `:authority` or `Host` as the client sent it, port included.
     var authority: Octets { get }
-    /// `:method`.
     var method: Octets { get }
-    /// `:scheme`.
     var scheme: Octets { get }
     /// The first value of a header; nil if it is absent.
     /// - Parameter name: its name in lower case.

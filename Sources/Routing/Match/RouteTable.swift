@@ -8,7 +8,6 @@ package struct HostEntry: Sendable {
     /// Index into the table's rule sets; hosts with the same rules share one.
     package let ruleSet: Int
 
-    /// Makes a virtual host.
     package init(name: String, ruleSet: Int) {
         self.name = name
         self.ruleSet = ruleSet

@@ -124,7 +124,6 @@ struct RouteTableBuilder {
         private var prefix: [Item] = []
         private var prefixFolded: [Item] = []
 
-        /// The group of an index.
         subscript(index: CompiledSet.Index) -> [Item] {
             get {
                 switch index {

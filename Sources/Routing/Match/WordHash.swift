@@ -40,27 +40,13 @@ package enum WordHash {
     }
 
     @inlinable static func word(_ octets: Octets, at index: Int, folded: Bool) -> UInt64 {
-        precondition(index >= 0 && index + 8 <= octets.count)
-        let word = unsafe octets.base.unsafelyUnwrapped.loadUnaligned(
-            fromByteOffset: index, as: UInt64.self)
+        let word = octets.word(at: index)
         return folded ? lowercased(word) : word
     }
 
     /// The last one to seven octets as one word.
     @inlinable static func tail(_ octets: Octets, from index: Int, folded: Bool) -> UInt64 {
-        let rest = octets.count - index
-        precondition(index >= 0 && rest > 0)
-        let base = unsafe octets.base.unsafelyUnwrapped
-        let word: UInt64
-        if rest >= 4 {
-            let low = unsafe base.loadUnaligned(fromByteOffset: index, as: UInt32.self)
-            let high = unsafe base.loadUnaligned(fromByteOffset: octets.count - 4, as: UInt32.self)
-            word = UInt64(low) | UInt64(high) << 32
-        } else {
-            word =
-                UInt64(octets[index]) | UInt64(octets[index + rest / 2]) << 8
-                | UInt64(octets[octets.count - 1]) << 16
-        }
+        let word = octets.tail(from: index)
         return folded ? lowercased(word) : word
     }
 

@@ -91,7 +91,6 @@ package struct ServiceLookup: Sendable, Hashable {
 
 /// What the endpoints of a ServiceEntry's port with resolution STATIC are found by.
 package struct WorkloadLookup: Sendable, Hashable {
-    /// The host of the ServiceEntry.
     package let host: String
     /// The port of the ServiceEntry, not the endpoints'.
     package let servicePort: Int
@@ -154,7 +153,6 @@ package struct PlannedEndpoint: Sendable, Hashable {
 
 /// A name to resolve.
 package struct PlannedName: Sendable, Hashable {
-    /// The name.
     package let host: String
     /// The port of its addresses.
     package let port: UInt16

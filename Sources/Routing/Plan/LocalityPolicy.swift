@@ -27,13 +27,11 @@ package enum LocalityPolicy: Sendable, Hashable {
         package let next: String?
         /// Whether places count: they do where no label does, and where regions are written.
         package let countsPlaces: Bool
-        /// Whether only the regions of places count.
         package var countsOnlyRegions = false
     }
 
     /// A label, and the value that is preferred.
     package struct Preference: Sendable, Hashable {
-        /// The label's name.
         package let key: String
         /// The gateway's own value, or the one that is written; empty for a label that is not there.
         package let value: String
@@ -55,7 +53,6 @@ package enum LocalityPolicy: Sendable, Hashable {
         }
     }
 
-    /// The names with their ranks.
     func ranked(_ names: [PlannedName]) -> [PlannedName] {
         names.compactMap { name in
             var ranked = name

@@ -31,7 +31,6 @@ package struct PoolPolicy: Sendable, Hashable {
     /// Whether a request is sent by the version of HTTP in which it came.
     package var usesClientProtocol = false
 
-    /// No limits.
     package init() {}
 
     /// A share of the requests in progress that may be sent again at the same time.

@@ -22,7 +22,6 @@ package final class Route: Sendable {
     private let reason: Reason?    // by reference, because few routes have one
     /// The VirtualService of the rule.
     package let object: ObjectReference
-    /// The place of the rule.
     package let place: SourcePlace
 
     /// Makes a route; without destinations, it must be `unavailable`, or answer by itself.

@@ -14,7 +14,6 @@ package struct UpstreamTLSPlan: Sendable, Hashable {
     package enum Trust: Sendable, Hashable {
         /// Nobody: the certificate is not verified (Istio: `insecureSkipVerify`).
         case unverified
-        /// The authorities of the system.
         case system
         /// A file of authorities in PEM.
         case file(String)
@@ -35,9 +34,7 @@ package struct UpstreamTLSPlan: Sendable, Hashable {
 
     /// What is agreed with an endpoint. Clusters with equal terms share their connections' settings.
     package struct Terms: Sendable, Hashable {
-        /// The value of `mode`.
         package let mode: UpstreamTLS.Mode
-        /// The server name that is sent.
         package let serverName: ServerName
         /// Whether the certificate must have the host of the request among its names.
         package let needsHost: Bool
@@ -53,11 +50,9 @@ package struct UpstreamTLSPlan: Sendable, Hashable {
         package let identity: Identity
     }
 
-    /// What is agreed.
     package let terms: Terms
     /// Why it cannot be used: its credential is refused. The plan's diagnostics say so.
     package let refusal: String?
-    /// The DestinationRule.
     package let rule: ObjectReference
     /// Where its `tls` is written.
     package let place: SourcePlace

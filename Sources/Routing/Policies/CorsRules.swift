@@ -19,7 +19,6 @@ internal import Patterns
     private let origins: [StringMatch]
     private let text: Slab<UInt8>    // of the values above; freed in `deinit`
 
-    /// Compiles a policy.
     init(_ source: CorsPolicy) {
         origins = source.allowOrigins
         allowsCredentials = source.allowCredentials ?? false

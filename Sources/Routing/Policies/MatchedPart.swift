@@ -21,7 +21,6 @@ enum MatchedPath: Hashable, Sendable {
     case any
     /// A prefix of so many octets.
     case prefix(Int)
-    /// The whole path.
     case whole
 
     init(_ match: RuleMatch) {

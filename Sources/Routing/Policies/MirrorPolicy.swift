@@ -5,7 +5,6 @@ internal import Manifests
 package struct MirrorPolicy: Sendable, Equatable {
     /// The cluster's number in the plan.
     package let cluster: Int
-    /// The share of requests that are copied.
     package let share: RequestShare
 }
 

@@ -19,7 +19,6 @@ package final class RouteExtras: Sendable {
     // The objects behind these never change, and `kept` keeps them.
     /// What becomes of the request's path and authority.
     package let rewrite: Unretained<Rewrite>?
-    /// Header operations.
     package let headers: Unretained<HeaderPolicy>?
     /// Which pages of other origins may use the rule; nil for a rule that answers by itself.
     package let cors: Unretained<CorsRules>?

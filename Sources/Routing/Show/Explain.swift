@@ -28,7 +28,6 @@ package struct Explanation: Sendable {
     /// Whether the request goes to a destination that has endpoints, or gets the answer that its rule gives.
     package fileprivate(set) var isServed = false
 
-    /// The lines as text.
     package var text: String { lines.map { $0 + "\n" }.joined() }
 
     /// As a JSON object.

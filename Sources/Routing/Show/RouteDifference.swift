@@ -47,7 +47,6 @@ package struct RouteDifference: Sendable {
         lines = Self.lines(trees[0], trees[1], depth: 0)
     }
 
-    /// How many lines have a mark.
     package func count(_ mark: Mark) -> Int { lines.count { $0.mark == mark } }
 
     /// The lines, each behind its sign: `+`, `-`, `~`, or a space.

@@ -40,10 +40,8 @@ package import Octets
 
     deinit { unsafe memory.forEach { unsafe $0.deallocate() } }
 
-    /// The first value of a header.
     package func firstHeader(_ name: Octets) -> Octets? { headers.first { $0.name == name }?.value }
 
-    /// How many values a header has.
     package func headerCount(_ name: Octets) -> Int { headers.count { $0.name == name } }
 
     /// Calls `body` with all values of a header, joined.

@@ -7,11 +7,8 @@ package import Reactor
 package final class FrontLedger: Sendable {
     /// One finding on one listener.
     package struct Entry: Sendable {
-        /// What was found.
         package let finding: FrontFinding
-        /// The listener's address.
         package let listener: String
-        /// How often.
         package var count: UInt64
         /// When it was seen first and last.
         package var first: WallTime, last: WallTime
@@ -34,7 +31,6 @@ package final class FrontLedger: Sendable {
 
     private let entries = Lock<[Key: Entry]>([:])
 
-    /// Nothing was seen yet.
     package init() {}
 
     /// Adds an observation.

@@ -10,7 +10,6 @@ package struct Silences: Sendable, Equatable {
     /// How many have to be known before they are compared.
     private static let fewest = 4
 
-    /// Nothing was seen yet.
     package init() {}
 
     /// Adds one, in the place of the oldest.
