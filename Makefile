@@ -22,10 +22,10 @@ test: ## install what is missing, build, run every test; the last line is the su
 quick: ## the Swift tests that need no peer and take no time: all but costs, memory, chance and a real API server
 	Tests/tools/swift test --skip '$(SLOW)'
 
-steady: build ## the Swift tests and some suites RUNS=20 times: names the flakes; SUITES=... for others
+steady: build ## the Swift tests and some suites RUNS=20 times: names the flakes; SUITES=... for others, QUICK=1 as `quick`
 	@Tests/tools/install packages venv
 	Tests/tools/swift build --build-tests
-	@Tests/tools/steady --runs $(or $(RUNS),20) $(SUITES)
+	@Tests/tools/steady --runs $(or $(RUNS),20) $(if $(QUICK),--skip '$(SLOW)') $(SUITES)
 
 sanitize: ## Swift tests and the gateway's suites under AddressSanitizer and ThreadSanitizer; SUITES=... for others
 	@Tests/tools/install packages venv
