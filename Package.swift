@@ -100,7 +100,7 @@ let package = Package(
                 "Control", "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor",
                 "Octets", "Support",
             ]),
-        test("AdminTests", ["Admin", "Reactor", "Octets"]),
+        test("AdminTests", ["Admin", "Telemetry", "Reactor", "Octets"]),
         test(
             "RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets", "Support"],
             exclude: ["Golden"]),

@@ -1,6 +1,7 @@
 internal import HTTP
 internal import Octets
 internal import Reactor
+internal import Telemetry
 
 /// One client of the admin server: it reads a request, answers it, then reads the next one. Requests that arrive while
 /// an answer is being written wait in the socket.
@@ -11,6 +12,7 @@ internal import Reactor
 ///
 /// Thread: the main thread. Freed by: `AdminServer`, when it is closed.
 final class AdminConnection {
+    /// What a connection waits for.
     enum Phase: Equatable {
         case idle    // between requests
         case reading    // a part of a request has arrived
@@ -23,16 +25,18 @@ final class AdminConnection {
     }
 
     private static func limits(_ scope: AdminScope) -> HTTP1Limits {
-        var limits = HTTP1Limits(headOctets: 8192)
+        var limits = HTTP1Limits(headOctets: mostHeadOctets)
         limits.needsHostInOld = scope != .status
         return limits
     }
+    /// The largest head of a request, in octets; a larger one is answered 431.
+    private static let mostHeadOctets = 8 << 10
     /// The largest body of a request, in octets; a larger one is answered 413. No page uses it.
-    private static let bodyOctets = 64 << 10
+    private static let mostBodyOctets = 64 << 10
     /// Requests of one connection; the last answer says `connection: close`. It also limits the work of a turn.
     private static let requestsLimit = 100
     /// The largest number of octets that are dropped while lingering.
-    private static let lingerOctets = 256 << 10
+    private static let mostLingerOctets = 256 << 10
 
     let descriptor: CInt    // owned; closed by the server
     let scope: AdminScope
@@ -47,6 +51,7 @@ final class AdminConnection {
     /// Octets of answers that the client has not received yet.
     var waitingOctets: Int { output.count }
 
+    private let reached: (ReachedLimit) -> Void
     private var parser: HTTP1Parser
     private let headers = HeaderBlock()
     private let input = OctetBuffer(capacity: 1024)
@@ -63,9 +68,11 @@ final class AdminConnection {
         var bodyOctets = 0
     }
 
-    init(descriptor: CInt, scope: AdminScope) {
+    /// - Parameter reached: counts that a limit was reached.
+    init(descriptor: CInt, scope: AdminScope, reached: @escaping (ReachedLimit) -> Void) {
         self.descriptor = descriptor
         self.scope = scope
+        self.reached = reached
         parser = HTTP1Parser(role: .request(.http), limits: Self.limits(scope))
     }
 
@@ -100,6 +107,11 @@ final class AdminConnection {
         endsSoon = true
         if phase == .idle { phase = .closed }
         if phase == .writing { isLast = true }
+    }
+
+    private func end(by limit: ReachedLimit) {
+        reached(limit)
+        phase = .closed
     }
 
     private func finish() {
@@ -145,7 +157,7 @@ final class AdminConnection {
             return result != .wouldBlock
         }
         lingered += count
-        if lingered > Self.lingerOctets { phase = .closed }
+        if lingered > Self.mostLingerOctets { end(by: .adminLinger) }
         return true
     }
 
@@ -159,6 +171,7 @@ final class AdminConnection {
                 input.take(consumed)
                 if event == .needsMore { return false }
             } catch {
+                if error == .headersTooLarge || error == .tooManyHeaders { reached(.adminRequestOctets) }
                 send(AdminResponse(error.status, "\(error.details)"), isLast: true)
             }
         }
@@ -171,7 +184,7 @@ final class AdminConnection {
         case .head(let head): start(head)
         case .body(let body):
             request?.bodyOctets += body.count
-            if let request, request.bodyOctets > Self.bodyOctets { refuseBody() }
+            if let request, request.bodyOctets > Self.mostBodyOctets { refuseBody() }
         case .end:
             guard let request else { break }
             requests += 1
@@ -181,15 +194,17 @@ final class AdminConnection {
 
     private func answer(_ response: AdminResponse) {
         guard let request else { return }
+        let isFull = requests >= Self.requestsLimit
+        if isFull { reached(.adminRequests) }
         send(
             response, isHead: request.content.method == "HEAD",
-            isLast: !request.isKeepAlive || endsSoon || requests >= Self.requestsLimit)
+            isLast: !request.isKeepAlive || endsSoon || isFull)
         self.request = nil
     }
 
     private func start(_ head: HTTP1Head) {
         request = Request(content: AdminRequest(headers), isKeepAlive: head.isKeepAlive)
-        if case .length(let length) = head.framing, length > UInt64(Self.bodyOctets) { return refuseBody() }
+        if case .length(let length) = head.framing, length > UInt64(Self.mostBodyOctets) { return refuseBody() }
         if head.expectsContinue, head.framing != .none {
             output.append("HTTP/1.1 100 Continue\r\n\r\n")
             _ = flush()    // if the socket does not take it now, it is sent with the answer
@@ -197,6 +212,7 @@ final class AdminConnection {
     }
 
     private func refuseBody() {
+        reached(.adminRequestOctets)
         send(AdminResponse(413, "No page takes a body."), isLast: true)
     }
 

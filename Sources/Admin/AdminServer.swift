@@ -1,5 +1,6 @@
 internal import Octets
 package import Reactor
+package import Telemetry
 
 /// The status listener and the admin listener: small HTTP/1.1 servers on the control plane's thread. The loop that owns
 /// this object calls `watch` once, and then passes on the time and those tokens that belong to it:
@@ -24,12 +25,23 @@ package final class AdminServer {
     }
 
     private static let connectionsLimit = 64
-    private static let acceptsPerWake = 16
+    private static let acceptsPerTurn = 16
     /// Octets of answers that clients have not received yet. Beyond it, a request is answered 503.
     private static let waitingLimit = 64 << 20
     /// How long no connection is accepted after the process ran out of file descriptors.
     private static let acceptPause = Duration.milliseconds(200)
+    /// How long a connection may be without a request: longer than Prometheus' usual interval.
+    private static let idleLimit = Duration.seconds(75)
+    /// How long a request may take to arrive.
+    private static let readingLimit = Duration.seconds(10)
+    /// How long an action may take: longer than a load may.
+    private static let actionLimit = Duration.seconds(600)
+    /// How long a client may take to read its answer.
+    private static let writingLimit = Duration.seconds(30)
+    /// How long a client may take to close what has ended.
+    private static let lingerLimit = Duration.seconds(2)
 
+    private let reached: (ReachedLimit) -> Void
     private let pages: AdminPages
     private var listeners: [Listener] = []
     private var connections: [AdminConnection?] = Array(repeating: nil, count: connectionsLimit)
@@ -39,11 +51,15 @@ package final class AdminServer {
     private var poller: Poller?
 
     /// Opens the listeners; nil opens none.
-    /// - Parameter inherited: sockets that are open already, for those addresses among others.
+    /// - Parameters:
+    ///   - inherited: sockets that are open already, for those addresses among others.
+    ///   - reached: counts that a limit of docs/limits.md was reached.
+    ///   - now: when the server is made.
     package init(
         status: SocketAddress?, admin: SocketAddress?, pages: [AdminPage], now: MonotonicTime = .now(),
-        inherited: InheritedSockets = InheritedSockets()
+        inherited: InheritedSockets = InheritedSockets(), reached: @escaping (ReachedLimit) -> Void
     ) throws(SystemError) {
+        self.reached = reached
         self.pages = AdminPages(pages)
         timers = TimerWheel(now: now)
         if let status { try open(status, .status, inherited) }
@@ -130,6 +146,7 @@ extension AdminServer {
                 resumeAccepting(listener: token.slot)
             } else if let connection = connection(token) {
                 connection.timer = .none
+                reached(Self.limit(of: connection.phase))
                 close(connection, token)
             }
         }
@@ -139,11 +156,13 @@ extension AdminServer {
 extension AdminServer {
     private func accept(listener index: Int, now: MonotonicTime) {
         guard listeners.indices.contains(index), listeners[index].descriptor >= 0 else { return }
-        for _ in 0..<Self.acceptsPerWake {
+        for _ in 0..<Self.acceptsPerTurn {
             do {
                 guard let (descriptor, _) = try Socket.accept(listeners[index].descriptor) else { return }
-                welcome(AdminConnection(descriptor: descriptor, scope: listeners[index].scope), now: now)
+                let scope = listeners[index].scope
+                welcome(AdminConnection(descriptor: descriptor, scope: scope, reached: reached), now: now)
             } catch {
+                reached(.adminPause)
                 // The listener stays readable, so without a pause the loop would turn without waiting.
                 poller?.forget(listeners[index].descriptor)
                 _ = timers.arm(at: now + Self.acceptPause, token: Token(listener: index).packed)
@@ -177,6 +196,7 @@ extension AdminServer {
             if let best = connections[oldest], candidate.phaseStart < best.phaseStart { oldest = slot }
         }
         if let connection = connections[oldest] {
+            reached(.adminConnections)
             close(connection, Token(connection: oldest, generation: generations[oldest]))
         }
         return oldest
@@ -207,6 +227,7 @@ extension AdminServer {
 
     private func answer(_ request: AdminRequest, _ scope: AdminScope) -> AdminAnswer {
         guard waitingOctets < Self.waitingLimit else {
+            reached(.adminAnswers)
             return .now(AdminResponse(503, "Too many answers wait for clients that do not read them."))
         }
         if scope == .admin, let refusal = AdminDoor(address: adminAddress).refusal(of: request) {
@@ -235,14 +256,23 @@ extension AdminServer {
         timers.cancel(&connection.timer)
         let timeLimit: Duration
         switch connection.phase {
-        case .idle: timeLimit = .seconds(75)    // longer than Prometheus' usual interval
-        case .reading: timeLimit = .seconds(10)
-        case .waiting: timeLimit = .seconds(600)    // longer than a load may take
-        case .writing: timeLimit = .seconds(30)
-        case .lingering: timeLimit = .seconds(2)
+        case .idle: timeLimit = Self.idleLimit
+        case .reading: timeLimit = Self.readingLimit
+        case .waiting: timeLimit = Self.actionLimit
+        case .writing: timeLimit = Self.writingLimit
+        case .lingering: timeLimit = Self.lingerLimit
         case .closed: return
         }
         connection.timer = timers.arm(at: now + timeLimit, token: token.packed)
+    }
+
+    /// The limit that a connection has reached whose phase took too long.
+    private static func limit(of phase: AdminConnection.Phase) -> ReachedLimit {
+        switch phase {
+        case .idle: .adminIdleTime
+        case .lingering: .adminLinger
+        case .reading, .waiting, .writing, .closed: .adminTime
+        }
     }
 
     private func close(_ connection: AdminConnection, _ token: Token) {

@@ -3,7 +3,11 @@ internal import Octets
 internal import Synchronization
 
 /// Sends messages to a thread that waits in epoll: they are queued, and an eventfd wakes the thread. Any thread may
-/// post, one thread takes. The control plane posts few and small messages, so the queue has no limit of its own.
+/// post, one thread takes. What bounds the queue of each mailbox stands in docs/limits.md: a queue that could refuse a
+/// message would lose it, so it has no limit of its own. A bell, which is a mailbox of messages without content, holds
+/// one however often it was rung.
+///
+/// Source: docs/limits.md, Mailboxes.
 package final class Mailbox<Message: Sendable>: Sendable {
     private let queue = Lock<[Message]>([])
     private let bell: Descriptor
@@ -20,7 +24,7 @@ package final class Mailbox<Message: Sendable>: Sendable {
 
     /// Queues a message and wakes the receiving thread. Never blocks.
     package func post(_ message: Message) {
-        queue.withLock { $0.append(message) }
+        queue.withLock { if MemoryLayout<Message>.size > 0 || $0.isEmpty { $0.append(message) } }
         _ = eventfd_write(bell.number, 1)
     }
 

@@ -118,7 +118,7 @@ package struct CertificateReport: Sendable, Equatable {
     static func address(_ octets: [UInt8]) -> String {
         guard octets.count == 16 else { return octets.map { String($0) }.joined(separator: ".") }
         return stride(from: 0, to: 16, by: 2)
-            .map { String(UInt16(octets[$0]) << 8 | UInt16(octets[$0 + 1]), radix: 16) }
+            .map { String(Int(octets[$0]) << 8 | Int(octets[$0 + 1]), radix: 16) }
             .joined(separator: ":")
     }
 

@@ -84,7 +84,7 @@ package struct ForwardedCertificate {
         }
         guard unsafe write(raw) else { return nil }
         let octets = unsafe [UInt8](unsafeUninitializedCapacity: limit + 1) { room, count in
-            count = max(0, Int(unsafe BIO_read(raw, room.baseAddress, CInt(room.count))))
+            count = max(0, Int(unsafe BIO_read(raw, room.baseAddress, CInt(clamping: room.count))))
         }
         return octets.count > limit ? nil : String(decoding: octets, as: UTF8.self)
     }

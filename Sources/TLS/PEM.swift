@@ -118,7 +118,7 @@ enum PEM {
         defer { unsafe BIO_free(raw) }
         guard unsafe write(raw) else { return "" }
         let octets = unsafe [UInt8](unsafeUninitializedCapacity: 1024) { room, count in
-            count = max(0, Int(unsafe BIO_read(raw, room.baseAddress, CInt(room.count))))
+            count = max(0, Int(unsafe BIO_read(raw, room.baseAddress, CInt(clamping: room.count))))
         }
         return String(decoding: octets, as: UTF8.self)
     }
@@ -180,7 +180,7 @@ enum PEM {
         unsafe raw = made
         guard
             unsafe octets.count == 0
-                || BIO_write(made, octets.base, CInt(octets.count)) == CInt(octets.count)
+                || BIO_write(made, octets.base, CInt(clamping: octets.count)) == octets.count
         else { throw .library(Failures.takeReason()) }
     }
 

@@ -48,7 +48,7 @@ enum PeerPins {
         defer { unsafe CRYPTO_free(encoded, nil, 0) }
         let digest = unsafe Digest.sha256(Octets(base: encoded, count: Int(length)))
         let text = unsafe [UInt8](unsafeUninitializedCapacity: 4 * ((digest.count + 2) / 3) + 1) { room, count in
-            count = unsafe Int(EVP_EncodeBlock(room.baseAddress, digest, CInt(digest.count)))
+            count = unsafe Int(EVP_EncodeBlock(room.baseAddress, digest, CInt(clamping: digest.count)))
         }
         return String(decoding: text, as: UTF8.self)
     }

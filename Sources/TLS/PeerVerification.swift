@@ -145,7 +145,7 @@ extension PeerVerification {
             unsafe portico_SSL_CTX_set_store(context, store)
             unsafe SSL_CTX_set_cert_verify_callback(context, Self.callback, nil)
             unsafe SSL_CTX_set_verify(context, mode(isServer: isServer), nil)
-            unsafe SSL_CTX_set_verify_depth(context, CInt(Self.mostIntermediates))
+            unsafe SSL_CTX_set_verify_depth(context, CInt(clamping: Self.mostIntermediates))
             if isServer { unsafe tellAuthorities(to: context) }
         }
     }
@@ -154,7 +154,7 @@ extension PeerVerification {
     /// that along: `SSL_set_SSL_CTX` takes certificates only.
     func demand(of ssl: OpaquePointer) {
         unsafe SSL_set_verify(ssl, mode(isServer: true), nil)
-        unsafe SSL_set_verify_depth(ssl, CInt(Self.mostIntermediates))
+        unsafe SSL_set_verify_depth(ssl, CInt(clamping: Self.mostIntermediates))
         unsafe portico_SSL_set_most_certificates(ssl, Self.mostOctets)
     }
 

@@ -217,7 +217,7 @@ private let chooseProtocol: SSL_CTX_alpn_select_cb_func = {
                 start: wanted.utf8Start, count: wanted.utf8CodeUnitCount)
             if unsafe name.elementsEqual(wantedOctets) {
                 unsafe chosen?.pointee = name.baseAddress
-                unsafe chosenLength?.pointee = UInt8(name.count)
+                unsafe chosenLength?.pointee = UInt8(truncatingIfNeeded: name.count)    // it is one of ours
                 return SSL_TLSEXT_ERR_OK
             }
             index = end

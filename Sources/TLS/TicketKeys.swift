@@ -60,7 +60,7 @@ struct TicketKeys {
         let octets = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.octetCount, alignment: 16)
         self.made = made
         unsafe self.octets = octets
-        let isFilled = unsafe RAND_priv_bytes(octets.baseAddress, CInt(octets.count)) == 1
+        let isFilled = unsafe RAND_priv_bytes(octets.baseAddress, CInt(clamping: octets.count)) == 1
         guard isFilled else { return nil }
     }
 

@@ -23,6 +23,9 @@ package enum ReachedLimit: Int, Sendable, CaseIterable {
     // Of the API server of Kubernetes
     case apiConnections, apiConnectTime, apiSilence, apiPreparation, apiPlugin, apiAnswerOctets, apiAnswerTime
     case apiEndlessList, apiAnswersWaiting, apiRetryAfter, apiSecretWatch, firstSecrets, statusOthers
+    // Of the status and admin listeners
+    case adminConnections, adminRequestOctets, adminRequests, adminAnswers, adminIdleTime, adminTime, adminLinger
+    case adminPause
 
     /// The label of `portico_limit_reached_total`: the name of the case with `_` between its words.
     package var label: String {

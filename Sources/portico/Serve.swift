@@ -94,7 +94,8 @@ struct Serve: ParsableCommand {
                 options: options, log: log, signals: signals, succession: succession, cluster: watched)
             let server = try AdminServer(
                 status: try FlagValues.address(status, "--status"), admin: try FlagValues.address(admin, "--admin"),
-                pages: AdminWiring.pages(of: control), inherited: succession.inherited)
+                pages: AdminWiring.pages(of: control), inherited: succession.inherited,
+                reached: { [metrics = control.metrics] in metrics.reached($0) })
             refused.protect([server.statusAddress, server.adminAddress].compactMap { $0 })
             try succession.attend(by: server, of: control)
             let obstacles = try control.run(

@@ -1,6 +1,7 @@
 import Admin
 import Octets
 import Reactor
+import Telemetry
 import Testing
 
 /// A server on free ports of 127.0.0.1, its poller, and a clock that is moved by hand.
@@ -10,6 +11,7 @@ final class AdminHouse {
     let server: AdminServer
     private let poller: Poller
     private(set) var now = MonotonicTime.now()
+    private let tally = Tally()
     private var clients: [AdminClient] = []
 
     init(
@@ -19,8 +21,16 @@ final class AdminHouse {
         let address = try #require(SocketAddress(host: "127.0.0.1", port: 0))
         poller = try Poller()
         server = try AdminServer(
-            status: address, admin: address, pages: AdminPage.examples(metrics: metrics, reload: reload), now: now)
+            status: address, admin: address, pages: AdminPage.examples(metrics: metrics, reload: reload), now: now,
+            reached: { [tally] in tally.limits.append($0) })
         try server.watch(poller)
+    }
+
+    /// The limits that were reached so far, in order.
+    var reached: [ReachedLimit] { tally.limits }
+
+    private final class Tally {
+        var limits: [ReachedLimit] = []
     }
 
     func client(_ door: Door) throws -> AdminClient {

@@ -1,5 +1,6 @@
 import Admin
 import Reactor
+import Telemetry
 import Testing
 
 /// Raw octets over loopback; the server's loop and the clients share the test's thread.
@@ -91,6 +92,7 @@ import Testing
         client.send(String(repeating: "GET /healthz/live HTTP/1.1\r\nHost: localhost\r\n\r\n", count: 150))
         try house.turn(until: { client.isClosed })
         #expect(client.received.split(separator: "live\n").count == 100)
+        #expect(house.reached == [.adminRequests])
     }
 
     @Test(arguments: [
@@ -113,6 +115,7 @@ import Testing
         #expect(client.received.hasPrefix("HTTP/1.1 \(status) "), "\(client.received)")
         #expect(client.received.contains("connection: close\r\n"))
         #expect(house.isServing())
+        #expect(house.reached == (status == 431 || status == 413 ? [.adminRequestOctets] : []))
     }
 
     @Test func `refuses a body that grows too large`() throws {
@@ -124,6 +127,7 @@ import Testing
             try house.turn(times: 3)
         }
         try house.turn(until: { client.received.hasPrefix("HTTP/1.1 413 ") })
+        #expect(house.reached == [.adminRequestOctets])
     }
 
     @Test func `tells a client that waits to go on`() throws {
@@ -157,6 +161,7 @@ import Testing
         try house.turn(until: { ends.count == 1 })
         house.forget(client)
         house.pass(.seconds(601))
+        #expect(house.reached == [.adminTime])
         ends[0](true, "reloaded")
         #expect(house.isServing())
     }
@@ -195,6 +200,24 @@ import Testing
         client.isReading = true
         try house.turn(until: { client.isClosed })
         #expect(house.isServing())
+        #expect(house.reached == [seconds == 75 ? .adminIdleTime : .adminTime])
+    }
+
+    @Test func `lets go of a client that does not close what has ended, by its time and by what it sends`() throws {
+        let house = try AdminHouse()
+        let request = "GET /healthz/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        let slow = try house.client(.status)
+        _ = try house.ask(slow, request)
+        house.pass(.milliseconds(1900))
+        #expect(house.reached.isEmpty)
+        house.pass(.milliseconds(200))
+        #expect(house.reached == [.adminLinger])
+        let loud = try house.client(.status)
+        _ = try house.ask(loud, request)
+        loud.send(octets: [UInt8](repeating: 0x78, count: 512 << 10))
+        try house.turn(until: { house.reached.count == 2 })
+        #expect(house.reached == [.adminLinger, .adminLinger])
+        #expect(house.isServing())
     }
 
     @Test func `counts the time of each phase anew`() throws {
@@ -228,6 +251,7 @@ import Testing
         }
         clients[2].isReading = true
         try house.turn(until: { clients[2].received.hasPrefix("HTTP/1.1 503 ") })
+        #expect(house.reached == [.adminAnswers])
     }
 
     @Test func `stays open for a new client when silent ones took all places`() throws {
@@ -240,13 +264,14 @@ import Testing
         #expect(house.isServing())
         try house.turn(until: { silent.count { $0.isClosed } == 17 })
         #expect(silent.prefix(17).count { $0.isClosed } == 17)
+        #expect(house.reached == Array(repeating: .adminConnections, count: 17))
     }
 
     @Test func `refuses a port that is taken`() throws {
         let house = try AdminHouse()
         let address = try #require(house.server.statusAddress)
         #expect(throws: SystemError.self) {
-            _ = try AdminServer(status: address, admin: nil, pages: AdminPage.examples())
+            _ = try AdminServer(status: address, admin: nil, pages: AdminPage.examples(), reached: { _ in })
         }
     }
 

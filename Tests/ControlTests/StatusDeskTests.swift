@@ -275,6 +275,40 @@ private struct Office {
         #expect(office.patches.count == outcomes.count + 1 && office.desk.failures == 6 && office.desk.writes == 1)
     }
 
+    @Test func `names a limited number of missing permissions`() {
+        var desk = StatusDesk(owner: Office.owner, instance: "pod-1", rate: 10)
+        let namespaces = (0..<StatusDesk.mostNamedPermissions + 20).map { "n\($0)" }
+        desk.lead(true)
+        for namespace in namespaces {
+            let text =
+                #"{"apiVersion":"networking.istio.io/v1","kind":"VirtualService","metadata":{"namespace":"#
+                + #""\#(namespace)","name":"a","uid":"u","resourceVersion":"1","generation":1},"spec":{}}"#
+            guard let seen = ObservedObject(kind: "VirtualService", Array(text.utf8), owner: Office.owner) else {
+                Issue.record("\(text) cannot be read")
+                return
+            }
+            desk.observe(seen)
+        }
+        desk.report(
+            namespaces.map { namespace in
+                StatusVerdict(
+                    object: ObjectReference(kind: "VirtualService", namespace: namespace, name: "a"),
+                    own: OwnStatus(status: "True", reason: "InEffect", message: "words", generation: 1, messages: []),
+                    isWanted: true)
+            })
+        var (now, asked, notes): (Int64, Set<String>, [String]) = (0, [], [])
+        for _ in 0..<3 * namespaces.count {
+            if case .write(let write) = desk.next(at: now, seconds: Int(now / 1000)) {
+                if case .status(let object, _) = write.purpose { asked.insert(object.identity.namespace) }
+                desk.answered(write, .answer(status: 403, retryAfter: nil, body: []), at: now)
+            }
+            notes += desk.takeNotes()
+            now += 30_000
+        }
+        #expect(asked.count == namespaces.count)
+        #expect(notes.count == StatusDesk.mostNamedPermissions && Set(notes).count == notes.count)
+    }
+
     @Test func `loses an Event that is refused, and writes the status all the same`() {
         var office = Office()
         office.put("a")

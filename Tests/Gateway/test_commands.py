@@ -54,6 +54,17 @@ def test_an_unknown_field_is_an_error_with_its_place_and_the_nearest_name(write)
     assert re.search(rf"{re.escape(str(path))}:5:3: error: spec\.selektor: .*selector", output), output
 
 
+def test_yaml_within_a_text_is_read_up_to_a_limit(write):
+    topology = "gatewayTopology: {numTrustedProxies: 1}\n#"
+    for octets, is_read in ((65_536, True), (65_537, False)):
+        edge = objects.gateway()
+        text = topology + "x" * (octets - len(topology))
+        edge["metadata"]["annotations"] = {"proxy.istio.io/config": text}
+        output = run("check", write(objects.text([edge]))).stdout
+        said = 'metadata.annotations["proxy.istio.io/config"]: more than 65536 octets are not read'
+        assert (said not in output) == is_read, output
+
+
 def test_all_problems_of_all_files_in_one_run(write):
     first = write(WRONG_FIELD, "a.yaml")
     wrong = GOOD.replace("protocol: HTTP", "protocol: HTPP").replace("number: 8000", "number: many")

@@ -1,5 +1,6 @@
 """`portico doctor`: what the gateway's listeners tell of a load balancer in front whose settings do not fit."""
 
+import contextlib
 import json
 import socket
 import ssl
@@ -12,6 +13,7 @@ import pytest
 from peers import certificates, http1, http2, objects, waiting
 from peers.clients import Caller
 from peers.gateway import Gateway, run
+from peers.listening import Listener
 from peers.proxy_protocol import dial, v1, v2
 from test_behind_haproxy import HAPROXY
 
@@ -69,6 +71,22 @@ def test_a_gateway_that_cannot_be_asked_is_an_error(clear):
         done = run("doctor", "--admin", address)
         assert done.returncode == 2 and not done.stdout
         assert "cannot" in done.stderr or "no admin interface" in done.stderr
+
+
+def test_an_answer_without_an_end_is_not_read_to_the_end():
+    sent = []
+
+    def endless(connection, _number):
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while True:
+                sent.append(connection.send(bytes(65_536)))
+
+    with Listener(endless) as server:
+        done = run("doctor", "--admin", f"127.0.0.1:{server.port}", seconds=60)
+    assert done.returncode == 2 and "is no admin interface" in done.stderr
+    assert 16 << 20 <= sum(sent) < 32 << 20     # the kernel's buffers have what nobody has read
 
 
 @pytest.mark.parametrize("te, version", [("", "1.1"), ("te: trailers\r\n", "1.0")])

@@ -102,6 +102,8 @@ import Testing
         #expect(Situation.upstreamStalled.outcome.blame == .upstream)
         #expect(Situation.noHealthyEndpoint.outcome.blame == .configuration)
         #expect(Situation.endpointsFailing.outcome.blame == .upstream)
+        // The message was within its limits until a rule copied it over and over.
+        #expect(Situation.operationsTooLarge.outcome.blame == .configuration)
     }
 
     @Test func `has each flag with its status in the table of behaviour`() {
@@ -188,7 +190,9 @@ import Testing
         for situation in Self.all {
             let outcome = situation.outcome
             if outcome.retry.safety != .pointless { #expect(outcome.blame != .client, "\(situation)") }
-            if outcome.status < 500, !isConfigured(situation), situation != .drainOver {
+            // A client helps itself by smaller fields, though it is the rule that copies them.
+            let isOfAnother = situation == .drainOver || situation == .operationsTooLarge
+            if outcome.status < 500, !isConfigured(situation), !isOfAnother {
                 #expect(outcome.blame == .client, "\(situation)")
             }
             if outcome.blame == .client {

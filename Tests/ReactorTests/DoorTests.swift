@@ -36,6 +36,16 @@ import Testing
         #expect(next == [Int](repeating: each, count: threads))
     }
 
+    @Test func `that is a bell holds one, however often it was rung, and rings again`() throws {
+        let bell = try Mailbox<Void>()
+        for _ in 0..<2 {
+            for _ in 0..<1000 { bell.post(()) }
+            #expect(DescriptorWait.untilReadable(bell.descriptor, milliseconds: 0))
+            #expect(bell.takeAll().count == 1)
+            #expect(!DescriptorWait.untilReadable(bell.descriptor, milliseconds: 0))
+        }
+    }
+
     @Test func `wakes a poller under its token`() throws {
         let (mailbox, other, poller) = (try Mailbox<Void>(), try Mailbox<Void>(), try Poller())
         try poller.watchReadable(mailbox.descriptor, token: .max)

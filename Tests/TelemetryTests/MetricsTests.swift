@@ -98,6 +98,24 @@ import Testing
         #expect(series.reduce(0) { $0 + (Int($1.split(separator: " ").last ?? "") ?? 0) } == 30_000)
     }
 
+    @Test func `of relayed connections share one series beyond the limits, too`() {
+        let metrics = Metrics(version: "", routeLimit: 20_000)
+        let worker = metrics.addWorker()
+        for number in 0..<10_500 {
+            let route = metrics.routeID(named: "r\(number)")
+            worker.relayStarted()
+            worker.relayed(1, isUp: true, route: route)
+            worker.relayEnded(route: route, flag: .none)
+        }
+        let lines = metrics.render().split(separator: "\n")
+        func counts(_ name: String) -> [Int] {
+            lines.filter { $0.hasPrefix("\(name){") }.map { Int($0.split(separator: " ").last ?? "") ?? 0 }
+        }
+        let (ended, octets) = (counts("portico_relays_total"), counts("portico_relay_bytes_total"))
+        #expect(ended.count == 10_001 && ended.reduce(0, +) == 10_500)
+        #expect(octets.count == 2 * 1_001 && octets.reduce(0, +) == 10_500)
+    }
+
     @Test func `sum exactly what two threads count while a third one reads`() throws {
         let metrics = Metrics(version: "")
         let routes = (0..<200).map { metrics.routeID(named: "route \($0)") }

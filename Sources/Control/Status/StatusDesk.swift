@@ -76,6 +76,8 @@ struct StatusDesk {
     private static let refusedPauseMilliseconds: Int64 = 30_000
     private static let failedPauseMilliseconds: Int64 = 2_000
     private static let longestPauseSeconds = 300
+    /// Missing permissions that are named: one of each namespace would be too many lines.
+    static let mostNamedPermissions = 100
 
     /// - Parameter rate: writes in a second, 1 or more.
     init(owner: StatusOwner, instance: String, rate: Int) {
@@ -287,7 +289,7 @@ struct StatusDesk {
     /// Names a permission once.
     private mutating func lacks(_ verb: String, _ resource: String, _ namespace: String, _ consequence: String) {
         let permission = "verb \"\(verb)\" on resource \"\(resource)\" in namespace \"\(namespace)\""
-        guard namedRefusals.count < 100, namedRefusals.insert(permission).inserted else { return }
+        guard namedRefusals.count < Self.mostNamedPermissions, namedRefusals.insert(permission).inserted else { return }
         notes.append("The permission \(permission) is missing: \(consequence).")
     }
 }

@@ -108,7 +108,7 @@ extension ClusterAccess {
         environment: [String: String], folder: String = Self.serviceAccountFolder
     ) throws(AccessError) -> ClusterAccess {
         guard let host = environment["KUBERNETES_SERVICE_HOST"], !host.isEmpty,
-            let text = environment["KUBERNETES_SERVICE_PORT"], let port = UInt16(text), port > 0
+            let text = environment["KUBERNETES_SERVICE_PORT"], let port = UInt16(text, radix: 10), port > 0
         else {
             throw AccessError(
                 "this is no pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT name no API server; "

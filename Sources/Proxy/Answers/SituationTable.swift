@@ -195,9 +195,11 @@ extension Outcome {
     }
 
     fileprivate static var operationsTooLarge: Outcome {
+        // The message was within the limits when it came: what makes more of it is the rule, which can copy less.
         Outcome(
             431, .none, "header_operations_too_large", "The header section is too large.",
-            says: "the rule's header operations make too many octets", grpc: .resourceExhausted, blame: .client)
+            says: "the rule's header operations make more than \(HeaderScratch.mostTakenOctets >> 10) KiB of a message",
+            grpc: .resourceExhausted, blame: .configuration)
     }
 }
 

@@ -91,7 +91,8 @@ final class Refusals {
         entry.flags = outcome.flag.text
         entry.details = outcome.details
         entry.explanation = outcome.words("")
-        entry.downstreamRemote = connection.peer?.description
+        entry.downstreamRemote = connection.peerText
+        entry.downstreamLocal = connection.localText
         entry.serverName = connection.transport.tls?.serverName
         entry.proxyFacts = connection.announcement?.facts
         services.log.log(entry)

@@ -86,13 +86,13 @@ struct HealthAnswer {
             body.append(0x0a)
             var rest = name.count
             while rest > 0x7f {
-                body.append(UInt8(rest & 0x7f) | 0x80)
+                body.append(UInt8(truncatingIfNeeded: rest) | 0x80)
                 rest >>= 7
             }
-            body.append(UInt8(rest))
+            body.append(UInt8(truncatingIfNeeded: rest))    // below 0x80
             body += name
         }
-        return [0] + stride(from: 24, through: 0, by: -8).map { UInt8(body.count >> $0 & 0xff) } + body
+        return [0] + stride(from: 24, through: 0, by: -8).map { UInt8(truncatingIfNeeded: body.count >> $0) } + body
     }
 }
 

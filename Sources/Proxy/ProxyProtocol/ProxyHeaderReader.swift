@@ -104,7 +104,7 @@ extension ProxyHeader {
 
     private static func address(_ host: String, _ port: String, isIPv6: Bool) -> SocketAddress? {
         guard port.utf8.count <= 5, !port.isEmpty, port.utf8.allSatisfy(\.isDigit), port == "0" || port.first != "0",
-            let number = UInt16(port), !host.isEmpty, let address = SocketAddress(host: host, port: number),
+            let number = UInt16(port, radix: 10), !host.isEmpty, let address = SocketAddress(host: host, port: number),
             address.isIPv6 == isIPv6
         else { return nil }
         return address
@@ -163,9 +163,11 @@ extension ProxyHeader {
     private static func pair(_ octets: Octets) -> (client: SocketAddress, destination: SocketAddress)? {
         let size = (octets.count - 4) / 2
         let ports = octets.dropFirst(2 * size)
-        let client = SocketAddress(ip: octets.prefix(size).array, port: UInt16(ports[0]) << 8 | UInt16(ports[1]))
-        let destination = SocketAddress(
-            ip: octets.slice(size, 2 * size).array, port: UInt16(ports[2]) << 8 | UInt16(ports[3]))
+        func port(at index: Int) -> UInt16 {
+            UInt16(truncatingIfNeeded: Int(ports[index]) << 8 | Int(ports[index + 1]))
+        }
+        let client = SocketAddress(ip: octets.prefix(size).array, port: port(at: 0))
+        let destination = SocketAddress(ip: octets.slice(size, 2 * size).array, port: port(at: 2))
         guard let client, let destination else { return nil }
         return (client, destination)
     }

@@ -38,8 +38,11 @@ enum ProxyHeader {
 
     private static func binary(_ source: SocketAddress, _ destination: SocketAddress) -> [UInt8] {
         let addresses = source.ipOctets + destination.ipOctets
-        let ports = [source.port, destination.port].flatMap { [UInt8($0 >> 8), UInt8(truncatingIfNeeded: $0)] }
+        let ports = [source.port, destination.port].flatMap {
+            [UInt8(truncatingIfNeeded: $0 >> 8), UInt8(truncatingIfNeeded: $0)]
+        }
         let isIPv4 = addresses.count == 8
-        return signature + [0x21, isIPv4 ? 0x11 : 0x21, 0, UInt8(addresses.count + ports.count)] + addresses + ports
+        let octets = addresses + ports    // 12 or 36
+        return signature + [0x21, isIPv4 ? 0x11 : 0x21, 0, UInt8(truncatingIfNeeded: octets.count)] + octets
     }
 }
