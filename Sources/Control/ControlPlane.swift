@@ -49,7 +49,7 @@ package final class ControlPlane {
     private(set) var load = LoadState()
     private var loadLimit = LoadLimit()    // of the load that is under way
     private var waiting: [(load: Int, done: (Bool, String) -> Void)] = []    // for the end of a load
-    private var loggedAddresses: Set<String> = []    // refused addresses of DNS that were logged
+    private var refusedAddresses = RefusedAddressLog()
     var obstacles: [String] = []    // why the first load came to nothing
     private var retirement = Retirement()
     private let ejections: Mailbox<Void>
@@ -309,10 +309,7 @@ package final class ControlPlane {
     /// Endpoints have changed: tells whoever has to do something about it.
     private func spread(left: [Int]) {
         names.want(configuration.names)
-        for sentence in configuration.refusedAddresses.subtracting(loggedAddresses).sorted() {
-            log.error("\(sentence)")
-        }
-        loggedAddresses.formUnion(configuration.refusedAddresses)
+        for sentence in refusedAddresses.new(of: configuration.refusedAddresses) { log.error("\(sentence)") }
         if !left.isEmpty { tell(.endpointsLeft(left)) }
         tableBuilder.want(configuration.hashedClusters)
     }
@@ -447,7 +444,7 @@ package final class ControlPlane {
             tell(.snapshotPublished)
         }
         retirement.add(old, applied.loaded, applied.endpoints)
-        loggedAddresses = []
+        refusedAddresses = RefusedAddressLog()
         spread(left: applied.left)
     }
 
