@@ -198,10 +198,10 @@ private struct ScriptedNames {
     let name: String
     let directory: NameDirectory
     private let answers: Mailbox<[String]?>
-    private let changes: Mailbox<Void>
+    private let changes: Mailbox<Int>
 
     init(_ name: String) throws {
-        let (answers, changes) = (try Mailbox<[String]?>(), try Mailbox<Void>())
+        let (answers, changes) = (try Mailbox<[String]?>(), try Mailbox<Int>())
         let unused = Queue()
         directory = try NameDirectory(
             refreshMilliseconds: 1,
@@ -211,7 +211,7 @@ private struct ScriptedNames {
                 }
                 return answer
             },
-            changed: { changes.post(()) })
+            changed: { changes.post(1) })
         (self.name, self.answers, self.changes) = (name, answers, changes)
         directory.want([name])
     }

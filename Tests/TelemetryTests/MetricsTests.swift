@@ -120,7 +120,7 @@ import Testing
         let metrics = Metrics(version: "")
         let routes = (0..<200).map { metrics.routeID(named: "route \($0)") }
         let rounds = 100
-        let ended = try Mailbox<Void>()
+        let ended = try Mailbox<Int>()
         for _ in 0..<2 {
             let worker = metrics.addWorker()
             try Thread.start("counts") {
@@ -133,7 +133,7 @@ import Testing
                     worker.connectionOpened(.upstream)
                     worker.retried(.connectionLost)
                 }
-                ended.post(())
+                ended.post(1)
             }
         }
         var count = 0
