@@ -4,7 +4,7 @@
 RELEASE := -c release --static-swift-stdlib
 
 # Suites whose tests take seconds each: regular expressions on the identifiers of `swift test list`.
-SLOW := cost./|many.faults|CompileMemory|real.API.server|of.chance|damaged.objects|JSONFuzz|at.random|A.documented.field
+SLOW := cost./|work.of.one.match|Honest.traffic|[.]Memory/|matching.every.rule|many.faults|CompileMemory|real.API.server|of.chance|damaged.objects|JSONFuzz|at.random|A.documented.field
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick steady sanitize fuzz soak build bench guard format clean

@@ -194,11 +194,11 @@ final class AdminConnection {
 
     private func answer(_ response: AdminResponse) {
         guard let request else { return }
-        let isFull = requests >= Self.requestsLimit
-        if isFull { reached(.adminRequests) }
+        let (endsAnyway, isFull) = (!request.isKeepAlive || endsSoon, requests >= Self.requestsLimit)
+        if isFull, !endsAnyway { reached(.adminRequests) }
         send(
             response, isHead: request.content.method == "HEAD",
-            isLast: !request.isKeepAlive || endsSoon || isFull)
+            isLast: endsAnyway || isFull)
         self.request = nil
     }
 

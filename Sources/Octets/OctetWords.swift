@@ -1,5 +1,5 @@
-/// Octets as numbers of two, four or eight of them: the only place that loads words, so that no caller has a pointer.
-/// Each traps if the run has not so many octets from there on.
+/// Octets as numbers of two, four or eight of them, so that no other module needs a pointer to load words. Each traps
+/// if the run has not so many octets from there on.
 extension Octets {
     /// The eight octets from `index` on, as they stand in memory.
     @inlinable @inline(__always)

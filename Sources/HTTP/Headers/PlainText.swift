@@ -45,7 +45,7 @@ extension Octets {
         }
     }
 
-    /// The same as `firstIndex`, for an octet that is mostly among the first dozen.
+    /// The same as `firstIndex`, for an ASCII character that is mostly among the first dozen octets.
     @inline(__always)
     func nearIndex(of octet: UInt8) -> Int? {
         var index = 0
