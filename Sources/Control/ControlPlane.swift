@@ -119,7 +119,7 @@ package final class ControlPlane {
         health = try HealthMonitor(log: log, metrics: metrics)
         configuration = Configuration(
             options: options, metrics: metrics, inherited: succession.inherited, source: cluster?.source,
-            hostsWake: { mailbox.post(()) },
+            wanted: feed?.wanted, hostsWake: { mailbox.post(()) },
             wake: { ejections.post(()) })
         cluster?.source.count { metrics.reached($0) }
         if let feed { try poller.watchReadable(feed.descriptor, token: Token.cluster) }
@@ -234,10 +234,7 @@ package final class ControlPlane {
             health.settle()
             configuration.settleRollouts { log.log(level: $0.isNoticed ? .warning : .info, "\($0.text)") }
             limitLoad()
-            if let feed, feed.isDue {
-                if feed.lacksSecrets { metrics.reached(.firstSecrets) }
-                beginLoad(.cluster)
-            }
+            if let feed, feed.isDue { beginLoad(.cluster) }
             retirement.look()
             try continueSuccession()
             continueDrain()
@@ -391,9 +388,8 @@ package final class ControlPlane {
         let later = feed?.loadEnded(work: loaded.work.withLock { $0 }) ?? EndpointChanges()
         let applied = loaded.isGivenUp ? nil : configuration.apply(loaded, later: later)
         if loaded.isGivenUp { configuration.noteGivenUp() } else { watch.want(loaded.stamps) }
-        let isIncomplete = feed?.want(configuration.plan) ?? false
         if phase == .starting {
-            if !isIncomplete { try startServing() }
+            try startServing()
         } else {
             if let applied { publish(applied) }
             problems.report(configuration, isRepeated: ended.extent == .everything)

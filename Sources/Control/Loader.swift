@@ -103,6 +103,7 @@ final class Loader: Sendable {
     private let options: ControlOptions
     private let metrics: Metrics
     private let source: ClusterSource?
+    private let wanted: WantedObjects?
     private let memory: Lock<Memory>
 
     private struct Memory {
@@ -126,8 +127,13 @@ final class Loader: Sendable {
         fileprivate let files: FileObjects
     }
 
-    /// - Parameter source: the cluster whose objects count, too; nil: none.
-    init(options: ControlOptions, metrics: Metrics, source: ClusterSource? = nil) {
+    /// - Parameters:
+    ///   - source: the cluster whose objects count, too; nil: none.
+    ///   - wanted: what loads wait for; nil: for nothing.
+    init(
+        options: ControlOptions, metrics: Metrics, source: ClusterSource? = nil, wanted: WantedObjects? = nil
+    ) {
+        self.wanted = wanted
         self.options = options
         self.metrics = metrics
         self.source = source
@@ -142,27 +148,41 @@ final class Loader: Sendable {
         _ extent: LoadExtent = .everything, limit: LoadLimit = LoadLimit()
     ) -> (loaded: Loaded, remains: Remains) {
         memory.withLock { memory in
-            if let source { memory.cluster.take(source.take()) }
-            var next = memory
-            var set = ManifestSet()
-            if extent == .everything || !memory.hasReadOnce {
-                set = read(isFirst: !memory.hasReadOnce, limit)
-                if !limit.isOver { next.files.apply(set) }
-            }
-            guard !limit.isOver, let loaded = compile(&next, extent, limit) else {
-                return (Loaded(isGivenUp: true), Remains(set: set, files: next.files))
-            }
-            let remains = Remains(set: set, files: memory.files)
-            next.hasReadOnce = true
-            next.files.settle()
-            next.cluster.settle()
-            source?.hide(next.files.endpointObjects)
-            memory = next
-            return (loaded, remains)
+            let readsFiles = extent == .everything || !memory.hasReadOnce
+            let set = readsFiles ? read(isFirst: !memory.hasReadOnce, limit) : ManifestSet()
+            wanted?.begin()
+            repeat {
+                if let source { memory.cluster.take(source.take()) }
+                var next = memory
+                if readsFiles, !limit.isOver { next.files.apply(set) }
+                if !limit.isOver, let loaded = compile(&next, extent, limit) {
+                    let remains = Remains(set: set, files: memory.files)
+                    settle(&next)
+                    memory = next
+                    return (loaded, remains)
+                }
+            } while isAnotherDue(limit)
+            return (Loaded(isGivenUp: true), Remains(set: set, files: FileObjects()))
         }
     }
 
-    /// - Returns: nil if it was ended early.
+    /// The load is in effect.
+    private func settle(_ next: inout Memory) {
+        next.hasReadOnce = true
+        next.files.settle()
+        next.cluster.settle()
+        source?.hide(next.files.endpointObjects)
+    }
+
+    /// Waits for what the plan needs of the cluster, where that is why nothing was loaded.
+    /// - Returns: whether the load is to be tried again; if not, it was ended early.
+    private func isAnotherDue(_ limit: LoadLimit) -> Bool {
+        guard !limit.isOver, let wanted else { return false }
+        if !wanted.wait(limit), !limit.isOver { metrics.reached(.awaitedObjects) }
+        return !limit.isOver
+    }
+
+    /// - Returns: nil if it was ended early, or has to wait for what the plan wants.
     private func compile(_ next: inout Memory, _ extent: LoadExtent, _ limit: LoadLimit) -> Loaded? {
         let objects = JoinedObjects(next.files, next.cluster)
         let (endpoints, isOld) = table(of: objects, &next, extent)
@@ -177,6 +197,7 @@ final class Loader: Sendable {
                 objects.inventory, endpoints: endpoints, options: compileOptions(limit), memory: &compilation)
         }
         next.compilation = compilation
+        guard wanted?.has(plan) ?? true else { return nil }
         let secrets = objects.inventory.secrets
         let contexts = next.certificates.contexts(of: plan, secrets: secrets, limit: limit)
         for _ in 0..<next.certificates.namesLeftOut { metrics.reached(.authorityNames) }

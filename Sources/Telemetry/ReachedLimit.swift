@@ -22,7 +22,7 @@ package enum ReachedLimit: Int, Sendable, CaseIterable {
     case memory, upgradeTime, authorityNames
     // Of the API server of Kubernetes
     case apiConnections, apiConnectTime, apiSilence, apiPreparation, apiPlugin, apiAnswerOctets, apiAnswerTime
-    case apiEndlessList, apiAnswersWaiting, apiRetryAfter, apiSecretWatch, firstSecrets, statusOthers
+    case apiEndlessList, apiAnswersWaiting, apiRetryAfter, apiSecretWatch, awaitedObjects, statusOthers
     // Of the status and admin listeners
     case adminConnections, adminRequestOctets, adminRequests, adminAnswers, adminIdleTime, adminTime, adminLinger
     case adminPause

@@ -2,7 +2,9 @@ internal import ArgumentParser
 internal import Control
 internal import FoundationEssentials
 internal import Kubernetes
+internal import Octets
 internal import Reactor
+internal import Synchronization
 
 /// The flags that name a cluster as a source of objects. All subcommands that read definitions have them.
 struct ClusterOptions: ParsableArguments {
@@ -69,12 +71,12 @@ struct ClusterOptions: ParsableArguments {
 
 /// The client as the control plane uses it.
 ///
-/// Thread: the main thread. Freed by: `ControlPlane`.
-private final class WatchedCluster: ClusterClient {
+/// Any thread may use it. Freed by: `ControlPlane`.
+private final class WatchedCluster: ClusterClient, Sendable {
     private let plan: ClusterWatch.Plan
     private let source: ClusterSource
     private let say: @Sendable (ClusterMessage) -> Void
-    private var watch: ClusterWatch?
+    private let watch = Lock<ClusterWatch?>(nil)
 
     init(
         _ plan: ClusterWatch.Plan, _ source: ClusterSource, _ say: @escaping @Sendable (ClusterMessage) -> Void
@@ -86,12 +88,12 @@ private final class WatchedCluster: ClusterClient {
 
     func start() throws(SystemError) {
         let watch = try ClusterWatch.start(plan, sink: source, log: say)
-        self.watch = watch
+        self.watch.withLock { $0 = watch }
         try source.statusWriter?.begin(watch)
     }
 
-    func watchSecrets(_ names: Set<SecretName>) { watch?.watchSecrets(names) }
-    func watchNodes() { watch?.watch(.nodes) }
+    func watchSecrets(_ names: Set<SecretName>) { watch.withLock(\.self)?.watchSecrets(names) }
+    func watchNodes() { watch.withLock(\.self)?.watch(.nodes) }
     /// Ends the client's thread.
-    func stop() { watch?.stop() }
+    func stop() { watch.withLock(\.self)?.stop() }
 }

@@ -13,11 +13,9 @@ import Testing
     private let client = Client()
 
     private final class Client: ClusterClient {
-        var wanted: [Set<SecretName>] = []
         func start() {}
-        func watchSecrets(_ names: Set<SecretName>) { wanted.append(names) }
-        private(set) var asksForNodes = 0
-        func watchNodes() { asksForNodes += 1 }
+        func watchSecrets(_ names: Set<SecretName>) {}
+        func watchNodes() {}
         func stop() {}
     }
 
@@ -26,26 +24,6 @@ import Testing
         """
 
     private func feed() throws -> ClusterFeed { try ClusterFeed(source: source, client: client) }
-
-    /// A plan whose only server names a Secret.
-    private static func plan() -> RoutingPlan {
-        let yaml = """
-            apiVersion: networking.istio.io/v1
-            kind: Gateway
-            metadata: {name: gw, namespace: edge}
-            spec:
-              selector: {istio: ingressgateway}
-              servers:
-              - port: {number: 443, name: s, protocol: HTTPS}
-                hosts: [x.test]
-                tls: {mode: SIMPLE, credentialName: tls}
-            """
-        let source = ClusterSource(defaultNamespace: "edge")
-        source.receive(ClusterWorld.changed(yaml))
-        var options = CompileOptions()
-        options.gatewayNamespace = "edge"
-        return RoutingPlan.compile(source.take().objects, options: options)
-    }
 
     @Test func `the first load waits for all kinds`() throws {
         let feed = try feed()
@@ -59,53 +37,7 @@ import Testing
         feed.loadBegan()
         #expect(!feed.isDue)
         _ = feed.loadEnded(work: .zero)
-        #expect(!feed.want(RoutingPlan()))
-        #expect(!client.wanted.contains { !$0.isEmpty })
-    }
-
-    @Test func `the first load is repeated when its Secrets are known`() throws {
-        let feed = try feed()
-        source.receive(ClusterWorld.lists(Self.service))
-        feed.loadBegan()
-        _ = source.take()
-        _ = feed.loadEnded(work: .zero)
-        let plan = Self.plan()
-        #expect(feed.want(plan))
-        let name = SecretName(namespace: "edge", name: "tls")
-        #expect(client.wanted == [[name]])
-        #expect(!feed.isDue && feed.wait > 0 && feed.lacksSecrets)
-        #expect(feed.waitingReason == "reading Secrets of the Kubernetes API server")
-        source.receive([.secret(name, .absent)])
-        #expect(feed.isDue && !feed.lacksSecrets)
-        feed.loadBegan()
-        _ = feed.loadEnded(work: .zero)
-        #expect(!feed.want(plan))
-        #expect(client.wanted.count == 1)
-    }
-
-    @Test func `Nodes are watched once a rule needs them, and the first load waits for them`() throws {
-        let feed = try feed()
-        source.receive(ClusterWorld.lists(Self.service))
-        feed.loadBegan()
-        _ = source.take()
-        _ = feed.loadEnded(work: .zero)
-        let near = """
-            apiVersion: networking.istio.io/v1
-            kind: DestinationRule
-            metadata: {name: a, namespace: shop}
-            spec: {host: a, subsets: [{name: near, labels: {topology.kubernetes.io/region: west}}]}
-            """
-        let other = ClusterSource(defaultNamespace: "edge")
-        other.receive(ClusterWorld.changed(near))
-        let plan = RoutingPlan.compile(other.take().objects, options: CompileOptions())
-        #expect(plan.needsNodes && feed.want(plan) && client.asksForNodes == 1)
         #expect(!feed.isDue)
-        source.receive([.state(.nodes, namespace: nil, .current)])
-        #expect(feed.isDue)
-        feed.loadBegan()
-        _ = feed.loadEnded(work: .zero)
-        #expect(!feed.want(plan) && client.asksForNodes == 1)
-        #expect(source.status.kinds.contains { $0.name == "Node" })
     }
 
     @Test func `a change is due soon, and one that came during a load after it`() throws {
@@ -114,7 +46,6 @@ import Testing
         feed.loadBegan()
         _ = source.take()
         _ = feed.loadEnded(work: .zero)
-        _ = feed.want(RoutingPlan())
         _ = feed.takeChanges()
         #expect(!feed.isDue && feed.wait == -1)
         source.receive(ClusterWorld.changed(Self.service.replacing("80", with: "81")))

@@ -8,48 +8,22 @@ import Testing
 
     private func at(_ milliseconds: UInt64) -> MonotonicTime { MonotonicTime(nanoseconds: milliseconds * 1_000_000) }
 
-    /// Whether a load is due at a time, for one that knows all that it needs.
-    private func isDue(_ milliseconds: UInt64) -> Bool { pace.isDue(at: at(milliseconds), isKnown: true) }
+    /// Whether a load is due at a time, when all kinds are known.
+    private func isDue(_ milliseconds: UInt64) -> Bool { pace.isDue(at: at(milliseconds)) { true } }
 
-    /// The first load begins and ends at once, and nothing is missing.
+    /// The first load begins and ends at once.
     private mutating func startUp() {
         _ = pace.loadBegan(at: at(0))
         pace.loadEnded(work: .zero, at: at(0))
-        let isRepeated = pace.planned(isIncomplete: false, at: at(0))
-        #expect(!isRepeated && pace.firstLoad == .over)
     }
 
     @Test mutating func `waits for all kinds first, however long it takes and whatever changes`() {
         pace.changed(at: at(1))
-        #expect(!pace.isDue(at: at(1_000_000), isKnown: false) && pace.wait(at: at(2)) == -1)
+        #expect(!pace.isDue(at: at(1_000_000)) { false } && pace.wait(at: at(2)) == -1)
         #expect(isDue(2))
         let isStormy = pace.loadBegan(at: at(2))
         #expect(!isStormy && !isDue(3), "a load is under way")
         #expect(pace.wait(at: at(3)) == -1)
-    }
-
-    @Test mutating func `waits 5 s for Secrets that do not come, at most`() {
-        _ = pace.loadBegan(at: at(1000))
-        pace.loadEnded(work: .zero, at: at(1000))
-        let isRepeated = pace.planned(isIncomplete: true, at: at(1000))
-        #expect(isRepeated && pace.firstLoad == .secrets(until: at(6000)))
-        #expect(pace.wait(at: at(1000)) == 5001)
-        #expect(!pace.isDue(at: at(5999), isKnown: false) && pace.isDue(at: at(2000), isKnown: true))
-        #expect(pace.isDue(at: at(6000), isKnown: false))
-        _ = pace.loadBegan(at: at(6000))
-        pace.loadEnded(work: .zero, at: at(6000))
-        let isRepeatedAgain = pace.planned(isIncomplete: true, at: at(6000))
-        #expect(!isRepeatedAgain && pace.firstLoad == .over)
-    }
-
-    @Test mutating func `repeats the first load for further Secrets, within the same 5 s`() {
-        _ = pace.planned(isIncomplete: true, at: at(0))
-        let isRepeated = pace.planned(isIncomplete: true, at: at(4999))
-        #expect(isRepeated && pace.firstLoad == .secrets(until: at(5000)))
-        let isRepeatedAgain = pace.planned(isIncomplete: false, at: at(4999))
-        #expect(!isRepeatedAgain)
-        let isRepeatedLater = pace.planned(isIncomplete: true, at: at(4999))
-        #expect(!isRepeatedLater, "only the first load is repeated")
     }
 
     @Test mutating func `is due 5 ms after the last change, and 20 ms after the first`() {

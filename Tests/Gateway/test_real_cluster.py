@@ -7,11 +7,12 @@ import threading
 import pytest
 import yaml
 
-from peers import certificates, objects, real_cluster, waiting
+from peers import certificates, http1, objects, real_cluster, secure, waiting
 from peers.backend import Backend, Caller
 from peers.gateway import run
 from test_real_status import cluster, server  # noqa: F401
 from test_tls import handshake
+from test_upstream_tls import secret
 
 real_cluster.needed()
 
@@ -301,6 +302,47 @@ def test_a_secret_is_rotated_and_its_removal_is_noticed(cluster, two):
         cluster.put(objects.tls_secret("a", pairs[0]))
         waiting.until(lambda: serial(gateway, "a") == pairs[0].serial, 10, "the certificate of the new Secret")
         assert kept not in gateway.admin("/config")[1]
+
+
+def trusting(name, authority):
+    """A rule that names a Secret and sends a server name, and the Secret."""
+    tls = {"mode": "SIMPLE", "credentialName": name, "sni": f"{name}.test"}
+    return [objects.destination_rule("echo", trafficPolicy={"tls": tls}),
+            secret(name, **{"ca.crt": authority.certificate})]
+
+
+def test_a_rule_that_names_a_new_secret_takes_effect_with_it(cluster, tmp_path):
+    """Each load that names a Secret which nobody has read waits for it: no request in between lacks it."""
+    authority = certificates.authority()
+    context = secure.server_context(tmp_path, secure.issue(["*.test"]))
+    failures, over = [], threading.Event()
+
+    def ask(gateway):
+        while not over.is_set():
+            answer = http1.get(gateway.port, "/", "echo.test")
+            if answer.status != 200:
+                failures.append((answer.status, answer.body))
+
+    with secure.Upstream(context) as upstream:
+        cluster.put(
+            objects.gateway(protocol="HTTP"), objects.virtual_service([objects.rule("echo")]),
+            *objects.served_by("echo", upstream, protocol_name="http"), *trusting("trust-0", authority))
+        with cluster.gateway() as gateway:
+            asking = [threading.Thread(target=ask, args=[gateway]) for _ in range(4)]
+            for thread in asking:
+                thread.start()
+            try:
+                for number in range(1, 11):
+                    rule, trusted = trusting(f"trust-{number}", authority)
+                    cluster.put(trusted)
+                    cluster.put(rule)
+                    sent = f"trust-{number}.test"
+                    waiting.until(lambda: sent in upstream.names, 20, "a connection by the new rule")
+            finally:
+                over.set()
+                for thread in asking:
+                    thread.join(60)
+    assert not failures, (len(failures), failures[:3])
 
 
 def test_a_secret_that_may_not_be_read_disables_its_server_alone(cluster, two):

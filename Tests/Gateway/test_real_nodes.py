@@ -45,6 +45,7 @@ def test_nodes_are_watched_once_a_rule_needs_them_and_followed(cluster, two):
     with cluster.gateway() as gateway:
         assert by(gateway) == {"one", "two"} and not reads_nodes(gateway)
         east = objects.destination_rule("echo", subsets=[{"name": "east", "labels": {REGION: "east"}}])
+        # The rule takes effect with the Nodes that it needs: no call between is answered by an error.
         cluster.put(east, objects.virtual_service([objects.rule(objects.to("echo", subset="east"))]))
         waiting.until(lambda: by(gateway) == {"two"}, 20, "the endpoint in the east")
         assert reads_nodes(gateway)

@@ -3,7 +3,7 @@ package import Reactor
 internal import Routing
 
 /// The client of an API server, as the control plane uses it.
-package protocol ClusterClient: AnyObject {
+package protocol ClusterClient: AnyObject, Sendable {
     /// Begins to list and watch; what comes goes to the source.
     func start() throws(SystemError)
     /// Has these Secrets read and watched, and no others.
@@ -14,7 +14,7 @@ package protocol ClusterClient: AnyObject {
     func stop()
 }
 
-/// Has the control plane load because of a cluster, when `LoadPace` says so, and knows what its first load waits for.
+/// Has the control plane load because of a cluster, when `LoadPace` says so.
 ///
 /// Thread: the main thread. Freed by: `ControlPlane`.
 final class ClusterFeed {
@@ -24,14 +24,15 @@ final class ClusterFeed {
     private var pace = LoadPace()
     /// Changes that came while a load was under way, which has an older version of them; nil: none is under way.
     private var replay: EndpointChanges?
-    private var secrets: Set<SecretName> = []
-    private var wantsNodes = false
+    /// What loads wait for.
+    let wanted: WantedObjects
 
     init(source: ClusterSource, client: any ClusterClient) throws(SystemError) {
         self.source = source
         self.client = client
         let mailbox = try Mailbox<Void>()
         self.mailbox = mailbox
+        wanted = try WantedObjects(source: source, client: client)
         source.ring { mailbox.post(()) }
     }
 
@@ -64,19 +65,7 @@ final class ClusterFeed {
     }
 
     /// Whether a load is due now. The first one waits until all kinds are known.
-    var isDue: Bool { pace.isDue(at: .now(), isKnown: knowsEnough) }
-
-    /// Whether the first load is due although Secrets that it wants have not come.
-    var lacksSecrets: Bool { if case .secrets = pace.firstLoad { !knowsEnough } else { false } }
-
-    /// Whether that is known which the first load waits for.
-    private var knowsEnough: Bool {
-        switch pace.firstLoad {
-        case .kinds: source.status.waiting == nil
-        case .secrets: source.knows(secrets) && (!wantsNodes || source.knowsNodes)
-        case .over: true
-        }
-    }
+    var isDue: Bool { pace.isDue(at: .now()) { source.status.waiting == nil } }
 
     /// Until the next load, in milliseconds; -1: none is due.
     var wait: Int32 { pace.wait(at: .now()) }
@@ -101,29 +90,11 @@ final class ClusterFeed {
         return replay ?? EndpointChanges()
     }
 
-    /// Has the Secrets of a plan watched, and the Nodes if it needs them.
-    /// - Returns: whether the first load has to be repeated, because they are not known yet.
-    func want(_ plan: RoutingPlan) -> Bool {
-        let names = SecretNames.all(of: plan)
-        var isNew = names != secrets
-        secrets = names
-        if isNew {
-            source.keepSecrets(names)
-            client.watchSecrets(names)
-        }
-        if plan.needsNodes, !wantsNodes {
-            wantsNodes = true
-            isNew = true
-            client.watchNodes()
-        }
-        return pace.planned(isIncomplete: isNew, at: .now())
-    }
-
     // MARK: for people
 
     /// Why nothing is served yet.
     var waitingReason: String {
-        if case .secrets = pace.firstLoad { return "reading Secrets of the Kubernetes API server" }
+        if wanted.isAwaited { return "reading Secrets or Nodes of the Kubernetes API server" }
         return "waiting for the Kubernetes API server: \(source.status.waiting ?? "all objects are here")"
     }
 }

@@ -26,7 +26,7 @@ package final class ClusterSource: ResourceSink, Sendable {
 
     private let reader: Lock<ClusterReader>
     private let inbox = Lock(ClusterInbox())
-    private let bell: Lock<@Sendable () -> Void> = Lock({})
+    private let bells: Lock<[@Sendable () -> Void]> = Lock([])
     private let counter: Lock<@Sendable (ReachedLimit) -> Void> = Lock({ _ in })
 
     private let namespaces: [String]
@@ -44,8 +44,8 @@ package final class ClusterSource: ResourceSink, Sendable {
         reader = Lock(ClusterReader(defaultNamespace: defaultNamespace))
     }
 
-    /// Has `wake` called, on the client's thread, when there is something to take.
-    func ring(_ wake: @escaping @Sendable () -> Void) { bell.withLock { $0 = wake } }
+    /// Has `wake` called, too, on the client's thread, when there is something to take.
+    func ring(_ wake: @escaping @Sendable () -> Void) { bells.withLock { $0.append(wake) } }
 
     /// Has `reached` called, on the client's thread, for each limit that is reached.
     func count(_ reached: @escaping @Sendable (ReachedLimit) -> Void) { counter.withLock { $0 = reached } }
@@ -65,7 +65,7 @@ package final class ClusterSource: ResourceSink, Sendable {
             return (before, inbox.events)
         }
         if before.0 != before.1 { lastChange.withLock { $0 = WallTime.now().seconds } }
-        bell.withLock { $0 }()
+        for ring in bells.withLock(\.self) { ring() }
     }
 
     /// Kinds of which objects were refused that would have room now.

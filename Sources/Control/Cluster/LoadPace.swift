@@ -3,19 +3,10 @@ internal import Reactor
 /// When a load of a cluster's changes begins: soon after a change, not for each one of many, and never so often that
 /// loads take more than half of a core. It reads nothing and knows no clock.
 ///
-///     the first load: kinds → secrets → over; each later one: a change → a pause → due → loading → a rest
+///     the first load: all kinds are known → loading → a rest
+///     each later one: a change → a pause → due → loading → a rest
 struct LoadPace {
-    /// What the first load waits for.
-    enum FirstLoad: Equatable {
-        /// The objects of all kinds.
-        case kinds
-        /// The Secrets and Nodes that the plan wants; the load is in effect without them from then on.
-        case secrets(until: MonotonicTime)
-        case over
-    }
-
-    /// Where the first load stands.
-    private(set) var firstLoad = FirstLoad.kinds
+    private var hasBegun = false    // the first load
     private var isLoading = false
     /// When the next load is due; nil: nothing has changed.
     private var due: MonotonicTime?
@@ -25,8 +16,6 @@ struct LoadPace {
 
     /// How long a change waits for another one, and how long all of them wait at most.
     private static let pause = Duration.milliseconds(5), longestPause = Duration.milliseconds(20)
-    /// How long the first load waits for Secrets.
-    private static let longestSecretsWait = Duration.seconds(5)
     /// The longest time between two loads.
     private static let longestRest = Duration.seconds(1)
 
@@ -38,28 +27,16 @@ struct LoadPace {
     }
 
     /// Whether a load is due.
-    /// - Parameter isKnown: whether that is known which the first load waits for.
-    func isDue(at now: MonotonicTime, isKnown: Bool) -> Bool {
+    /// - Parameter knowsKinds: whether the objects of all kinds are known, for which the first load waits.
+    func isDue(at now: MonotonicTime, knowsKinds: () -> Bool) -> Bool {
         guard !isLoading else { return false }
-        return switch firstLoad {
-        case .kinds: isKnown
-        case .secrets(let end): isKnown || now >= end
-        case .over: due.map { now >= $0 } ?? false
-        }
+        return hasBegun ? due.map { now >= $0 } ?? false : knowsKinds()
     }
 
     /// Until a load becomes due by itself, in milliseconds; -1: none does.
     func wait(at now: MonotonicTime) -> Int32 {
-        guard !isLoading, let time = nextTime else { return -1 }
-        return Int32(clamping: time.nanoseconds(since: now) / 1_000_000 + 1)
-    }
-
-    private var nextTime: MonotonicTime? {
-        switch firstLoad {
-        case .kinds: nil
-        case .secrets(let end): end
-        case .over: due
-        }
+        guard !isLoading, hasBegun, let due else { return -1 }
+        return Int32(clamping: due.nanoseconds(since: now) / 1_000_000 + 1)
     }
 
     /// A load begins, with all changes until now.
@@ -68,6 +45,7 @@ struct LoadPace {
     mutating func loadBegan(at now: MonotonicTime) -> Bool {
         due = nil
         firstChange = nil
+        hasBegun = true
         isLoading = true
         return now < stormUntil
     }
@@ -78,21 +56,5 @@ struct LoadPace {
         restUntil = now + min(work, Self.longestRest)
         stormUntil = now + work * 9
         isLoading = false
-    }
-
-    /// The plan of a load is known.
-    /// - Parameter isIncomplete: whether it wants what no earlier plan has wanted. Secrets that have come may have
-    ///   others in their place, once more.
-    /// - Returns: whether the first load has to be repeated, because that is not known yet.
-    mutating func planned(isIncomplete: Bool, at now: MonotonicTime) -> Bool {
-        let end: MonotonicTime
-        switch firstLoad {
-        case .over: return false
-        case .kinds: end = now + Self.longestSecretsWait
-        case .secrets(let known): end = known
-        }
-        let isRepeated = isIncomplete && now < end
-        firstLoad = isRepeated ? .secrets(until: end) : .over
-        return isRepeated
     }
 }
