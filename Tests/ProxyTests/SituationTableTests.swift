@@ -22,7 +22,8 @@ import Testing
             .routeTimedOut,
             .deadlineExceeded, .deadlineUnmeetable(isRoutes: true), .deadlineUnmeetable(isRoutes: false),
             .idleSending, .idleReceiving, .upstreamStalled, .overloaded, .drainOver, .directResponse(200),
-            .directResponse(404), .directResponse(503), .redirect(301), .corsPreflight, .operationsTooLarge,
+            .directResponse(404), .directResponse(503), .redirect(301), .corsPreflight,
+            .operationsTooLarge(isAnswer: false), .operationsTooLarge(isAnswer: true),
             .tryTimedOut, .faultInjected(status: 404, grpc: nil), .faultInjected(status: 200, grpc: .notFound),
         ]
 
@@ -103,7 +104,8 @@ import Testing
         #expect(Situation.noHealthyEndpoint.outcome.blame == .configuration)
         #expect(Situation.endpointsFailing.outcome.blame == .upstream)
         // The message was within its limits until a rule copied it over and over.
-        #expect(Situation.operationsTooLarge.outcome.blame == .configuration)
+        #expect(Situation.operationsTooLarge(isAnswer: false).outcome.blame == .configuration)
+        #expect(Situation.operationsTooLarge(isAnswer: true).outcome.blame == .configuration)
     }
 
     @Test func `has each flag with its status in the table of behaviour`() {
@@ -191,7 +193,7 @@ import Testing
             let outcome = situation.outcome
             if outcome.retry.safety != .pointless { #expect(outcome.blame != .client, "\(situation)") }
             // A client helps itself by smaller fields, though it is the rule that copies them.
-            let isOfAnother = situation == .drainOver || situation == .operationsTooLarge
+            let isOfAnother = situation == .drainOver || situation == .operationsTooLarge(isAnswer: false)
             if outcome.status < 500, !isConfigured(situation), !isOfAnother {
                 #expect(outcome.blame == .client, "\(situation)")
             }

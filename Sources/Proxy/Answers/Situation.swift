@@ -31,7 +31,8 @@ package enum Situation: Equatable, Sendable {
     case directResponse(Int)    // the rule answers by itself, with that status
     case redirect(Int)    // the rule sends the client elsewhere, with that status
     case corsPreflight    // a browser asks what a page may do
-    case operationsTooLarge    // the rule's header operations make too many octets
+    /// The rule's header operations make too many octets, of the answer or of the request.
+    case operationsTooLarge(isAnswer: Bool)
     case faultInjected(status: Int, grpc: GRPC.Status?)    // the rule's `fault.abort`
     // Upstream, before response headers
     case connectFailed

@@ -29,7 +29,7 @@ extension Situation {
         case .directResponse(let status): .answered(status, "the gateway answers this itself")
         case .redirect(let status): .answered(status, "the gateway redirects this request")
         case .corsPreflight: .corsPreflight
-        case .operationsTooLarge: .operationsTooLarge
+        case .operationsTooLarge(let isAnswer): .operationsTooLarge(isAnswer: isAnswer)
         case .faultInjected(let status, let grpc): .faultInjected(status, grpc)
         case .connectFailed: .connectFailed
         case .connectTimedOut: .connectTimedOut
@@ -194,11 +194,12 @@ extension Outcome {
             says: "fault filter abort", grpc: grpc, blame: .configuration)
     }
 
-    fileprivate static var operationsTooLarge: Outcome {
+    fileprivate static func operationsTooLarge(isAnswer: Bool) -> Outcome {
         // The message was within the limits when it came: what makes more of it is the rule, which can copy less.
-        Outcome(
-            431, .none, "header_operations_too_large", "The header section is too large.",
-            says: "the rule's header operations make more than \(HeaderScratch.mostTakenOctets >> 10) KiB of a message",
+        let limit = "\(HeaderScratch.mostTakenOctets >> 10) KiB of \(isAnswer ? "an answer" : "a request")"
+        return Outcome(
+            isAnswer ? 500 : 431, .none, "header_operations_too_large", "The header section is too large.",
+            says: "the rule's header operations make more than \(limit)",
             grpc: .resourceExhausted, blame: .configuration)
     }
 }

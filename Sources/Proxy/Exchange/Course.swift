@@ -331,7 +331,7 @@ extension Exchange {
         let section = makeSection(from: request)
         if extras != nil, !Rewriting.edit(section, self) {
             services.pools.letGo(section)
-            return .answer(.operationsTooLarge)
+            return .answer(.operationsTooLarge(isAnswer: false))
         }
         if traits.isWebSocket { Tunneling.edit(section, isHTTP2: connection.session.isHTTP2, self) }
         let slot = connection.session.submitRequest(

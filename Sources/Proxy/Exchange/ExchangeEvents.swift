@@ -104,7 +104,7 @@ extension Exchange {
         noteGRPCStatus(block)
         if let observer { EndpointReports.headers(self, observer, code, isEnd: isEnd) }
         if needsJudgement, retriesAnswer(block, code) { return }
-        if extras != nil, !Respond.editAnswer(block, self) { return answer(.operationsTooLarge) }
+        if extras != nil, !Respond.editAnswer(block, self) { return answer(.operationsTooLarge(isAnswer: true)) }
         tally.status = isOpened ? Tunneling.edit(opening: block, self) : code
         limits? { holdings.giveBackRetry($0) }
         let time = services.loop.now.nanoseconds(since: tryStarted)
