@@ -26,11 +26,13 @@ struct Configuration {
     ///   - inherited: sockets that were open when the process began.
     ///   - source: the cluster whose objects count beside those of the files.
     ///   - wanted: what the plan needs of that cluster, which loads wait for.
+    ///   - names: looks up names of the plan, whose first answers later loads wait for.
     ///   - hostsWake: called, on any thread, when `settleHosts` has something to do.
     ///   - wake: called, on any thread, when `settleOutliers` has something to do.
     init(
         options: ControlOptions, metrics: Metrics, inherited: InheritedSockets = InheritedSockets(),
-        source: ClusterSource? = nil, wanted: WantedObjects? = nil, hostsWake: @escaping @Sendable () -> Void = {},
+        source: ClusterSource? = nil, wanted: WantedObjects? = nil,
+        names: NameDirectory? = nil, hostsWake: @escaping @Sendable () -> Void = {},
         wake: @escaping @Sendable () -> Void = {}
     ) {
         requested = RequestedResolver(wake: hostsWake) { changed throws(SystemError) in
@@ -39,7 +41,7 @@ struct Configuration {
         listeners = ListenerDirectory(inherited: inherited)
         self.options = options
         self.metrics = metrics
-        loader = Loader(options: options, metrics: metrics, source: source, wanted: wanted)
+        loader = Loader(options: options, metrics: metrics, source: source, wanted: wanted, names: names)
         directory = ClusterDirectory(
             limit: options.compile.mostEndpoints, refusal: options.compile.refusedEndpoint,
             refusedRequested: options.compile.refusedRequestedEndpoint,

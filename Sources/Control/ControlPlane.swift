@@ -119,7 +119,7 @@ package final class ControlPlane {
         health = try HealthMonitor(log: log, metrics: metrics)
         configuration = Configuration(
             options: options, metrics: metrics, inherited: succession.inherited, source: cluster?.source,
-            wanted: feed?.wanted, hostsWake: { mailbox.post(()) },
+            wanted: feed?.wanted, names: names, hostsWake: { mailbox.post(()) },
             wake: { ejections.post(()) })
         cluster?.source.count { metrics.reached($0) }
         if let feed { try poller.watchReadable(feed.descriptor, token: Token.cluster) }
@@ -386,6 +386,8 @@ package final class ControlPlane {
     private func loadEnded() throws(SystemError) {
         guard let loaded = loads.takeAll().last, let ended = load.end() else { return }
         let later = feed?.loadEnded(work: loaded.work.withLock { $0 }) ?? EndpointChanges()
+        // Names that the load has waited for have addresses when its routes take effect.
+        spread(left: configuration.update(resolved: names.addresses))
         let applied = loaded.isGivenUp ? nil : configuration.apply(loaded, later: later)
         if loaded.isGivenUp { configuration.noteGivenUp() } else { watch.want(loaded.stamps) }
         if phase == .starting {

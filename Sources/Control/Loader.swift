@@ -104,6 +104,7 @@ final class Loader: Sendable {
     private let metrics: Metrics
     private let source: ClusterSource?
     private let wanted: WantedObjects?
+    private let names: NameDirectory?
     private let memory: Lock<Memory>
 
     private struct Memory {
@@ -130,10 +131,13 @@ final class Loader: Sendable {
     /// - Parameters:
     ///   - source: the cluster whose objects count, too; nil: none.
     ///   - wanted: what loads wait for; nil: for nothing.
+    ///   - names: has names looked up that a later load is the first to want, which it waits for; nil: it does not.
     init(
-        options: ControlOptions, metrics: Metrics, source: ClusterSource? = nil, wanted: WantedObjects? = nil
+        options: ControlOptions, metrics: Metrics, source: ClusterSource? = nil, wanted: WantedObjects? = nil,
+        names: NameDirectory? = nil
     ) {
         self.wanted = wanted
+        self.names = names
         self.options = options
         self.metrics = metrics
         self.source = source
@@ -157,6 +161,7 @@ final class Loader: Sendable {
                 if readsFiles, !limit.isOver { next.files.apply(set) }
                 if !limit.isOver, let loaded = compile(&next, extent, limit) {
                     let remains = Remains(set: set, files: memory.files)
+                    if memory.hasReadOnce { awaitNames(of: loaded.plan, limit) }
                     settle(&next)
                     memory = next
                     return (loaded, remains)
@@ -172,6 +177,11 @@ final class Loader: Sendable {
         next.files.settle()
         next.cluster.settle()
         source?.hide(next.files.endpointObjects)
+    }
+
+    /// Of the first load, readiness waits for the names.
+    private func awaitNames(of plan: RoutingPlan, _ limit: LoadLimit) {
+        if let names, !names.waitForAnswers(of: plan.names, limit: limit) { metrics.reached(.awaitedNames) }
     }
 
     /// Waits for what the plan needs of the cluster, where that is why nothing was loaded.

@@ -1,3 +1,4 @@
+internal import Manifests
 internal import Octets
 internal import Reactor
 internal import Synchronization
@@ -12,6 +13,8 @@ internal import Synchronization
 final class NameDirectory: Sendable {
     private let state = Lock(NameSchedule())
     private let bell: Mailbox<Void>
+    /// Rings when a look-up has ended.
+    private let answers: Mailbox<Void>
     private let refresh: Duration
     private let lookUp: @Sendable (String) throws(ResolverError) -> [String]
     private let changed: @Sendable () -> Void
@@ -33,6 +36,7 @@ final class NameDirectory: Sendable {
         self.changed = changed
         self.waited = waited
         bell = try Mailbox()
+        answers = try Mailbox()
         try Thread.start("resolver") { [self] in run() }
     }
 
@@ -40,6 +44,26 @@ final class NameDirectory: Sendable {
     func want(_ names: Set<String>) {
         let hasNew = state.withLock { $0.want(names) }
         if hasNew { bell.post(()) }
+    }
+
+    /// How long a load waits for the first answers for names that are new.
+    static let longestWait = Duration.seconds(1)
+
+    /// Waits until names that a load is about to want were looked up, with or without success: a route that it leads to
+    /// them would find no endpoint until then. One caller at a time.
+    /// - Parameter limit: ends it early.
+    /// - Returns: whether all of them were.
+    func waitForAnswers(
+        of names: Set<String>, for longestWait: Duration = NameDirectory.longestWait, limit: LoadLimit
+    ) -> Bool {
+        let (hasNew, end) = (state.withLock { $0.expect(names) }, MonotonicTime.now() + longestWait)
+        if hasNew { bell.post(()) }
+        while !state.withLock({ $0.areTried(names) }) {
+            guard MonotonicTime.now() < end, !limit.isOver else { return false }
+            _ = DescriptorWait.untilReadable(answers.descriptor, milliseconds: 50)
+            _ = answers.takeAll()
+        }
+        return true
     }
 
     var addresses: [String: [String]] { state.withLock { $0.addresses } }
@@ -85,6 +109,7 @@ final class NameDirectory: Sendable {
             $0.ended(name, found, failure, isSlow: now >= began + NameSchedule.slow, next: now + refresh)
         }
         if hasChanged { changed() }
+        answers.post(())
         bell.post(())
     }
 }

@@ -20,7 +20,9 @@ struct NameSchedule {
     private var pause: Duration { .milliseconds(20) + .microseconds(20 * names.count) }
 
     private var names: [String: Name] = [:]
-    private var wanted: Set<String> = []
+    /// Names that the configuration in effect wants, and those of a load that is about to take effect.
+    private var inEffect: Set<String> = [], expected: Set<String> = []
+    private var wanted: Set<String> = []    // both
     private(set) var addresses: [String: [String]] = [:]
     private(set) var failures: [String: String] = [:]
     private var newFailures: Set<String> = []
@@ -42,9 +44,21 @@ struct NameSchedule {
     private var nextLook: MonotonicTime? = MonotonicTime(nanoseconds: 0)
 
     /// - Returns: whether one of them is new.
-    mutating func want(_ wanted: Set<String>) -> Bool {
+    mutating func want(_ names: Set<String>) -> Bool {
+        first = first?.intersection(names) ?? names
+        inEffect = names
+        return lookUp(inEffect.union(expected))
+    }
+
+    /// Names that are wanted as soon as a load takes effect; those of the load before it are not expected any more.
+    /// - Returns: whether one of them is new.
+    mutating func expect(_ names: Set<String>) -> Bool {
+        expected = names
+        return lookUp(inEffect.union(expected))
+    }
+
+    private mutating func lookUp(_ wanted: Set<String>) -> Bool {
         generation += 1
-        first = first?.intersection(wanted) ?? wanted
         // An answer outlives its name by one load: a definition that is broken for a moment comes back.
         let kept = wanted.union(self.wanted)
         addresses = addresses.filter { kept.contains($0.key) }
@@ -57,6 +71,9 @@ struct NameSchedule {
         if !new.isEmpty { nextLook = MonotonicTime(nanoseconds: 0) }
         return !new.isEmpty
     }
+
+    /// Whether each was looked up at least once, with or without success.
+    func areTried(_ names: Set<String>) -> Bool { names.allSatisfy { self.names[$0]?.isTried ?? false } }
 
     var isSettled: Bool { first?.allSatisfy { names[$0]?.isTried ?? true } ?? true }
 

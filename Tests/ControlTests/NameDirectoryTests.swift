@@ -1,3 +1,4 @@
+import Manifests
 import Octets
 import Synchronization
 import Testing
@@ -58,6 +59,38 @@ import Testing
         #expect(names.wait { $0.addresses["z.good.test"] != nil })
         names.release()
         #expect(names.wait { $0.addresses.count == silent.count + 1 })
+    }
+
+    @Test func `is waited for a second, and no longer`() throws {
+        let names = try SilentNames()
+        names.directory.want(["b.good.test"])
+        #expect(names.directory.waitForAnswers(of: ["b.good.test", "c.good.test"], limit: LoadLimit()))
+        #expect(names.directory.addresses["c.good.test"] == ["10.0.0.2"])
+        let silent: Set = ["a.silent.test", "b.good.test"]
+        #expect(NameDirectory.longestWait == .seconds(1))
+        #expect(!names.directory.waitForAnswers(of: silent, for: .milliseconds(20), limit: LoadLimit()))
+        let limit = LoadLimit()
+        limit.end()
+        #expect(!names.directory.waitForAnswers(of: silent, for: .seconds(1000), limit: limit))
+        names.release()
+        #expect(names.directory.waitForAnswers(of: silent, for: .seconds(1000), limit: LoadLimit()))
+    }
+
+    @Test func `of a load that takes effect later is kept while others are wanted`() throws {
+        var schedule = NameSchedule()
+        _ = schedule.want(["old.test"])
+        let isNew = schedule.expect(["new.test"])
+        #expect(isNew && !schedule.areTried(["new.test"]))
+        _ = schedule.takeDue(now: MonotonicTime(nanoseconds: 1))
+        for _ in 0..<3 {
+            _ = schedule.ended("new.test", ["10.0.0.1"], nil, isSlow: false, next: MonotonicTime(nanoseconds: 2))
+            let hasNew = schedule.want(["old.test"])    // endpoints of the plan in effect have changed
+            #expect(!hasNew)
+        }
+        #expect(schedule.areTried(["new.test"]) && schedule.addresses["new.test"] == ["10.0.0.1"])
+        _ = schedule.expect([])
+        _ = schedule.want(["old.test"])
+        #expect(schedule.addresses["new.test"] == nil)
     }
 
     @Test func `of a later load does not unsettle what was settled`() throws {

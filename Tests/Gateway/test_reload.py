@@ -11,7 +11,7 @@ import pytest
 
 from peers import certificates, http1, http2, objects, waiting
 from peers.backend import Backend, Caller
-from peers.gateway import Gateway, run
+from peers.gateway import MOUNTS, Gateway, run
 from test_tls import handshake
 
 
@@ -33,6 +33,42 @@ def routes(*names, extra=()):
 
 def services(two):
     return [*objects.served_by("one", two[0]), *objects.served_by("two", two[1])]
+
+
+@pytest.mark.skipif(not MOUNTS, reason="names cannot be given to the gateway's resolver here")
+def test_a_route_that_leads_to_a_new_name_takes_effect_with_its_addresses():
+    """Each reload leads the route to a name that was never looked up: no request in between finds no endpoint."""
+    names, failures, over = [f"n{number}.ext.test" for number in range(8)], [], threading.Event()
+
+    def config(name, port):
+        entry = {"apiVersion": objects.NETWORKING, "kind": "ServiceEntry", "metadata": {"name": "out"},
+                 "spec": {"hosts": [name], "resolution": "DNS",
+                          "ports": [{"number": 80, "name": "http", "protocol": "HTTP", "targetPort": port}]}}
+        return [objects.gateway(), objects.virtual_service([objects.rule(name, retries={"attempts": 0})]), entry]
+
+    def ask(port):
+        while not over.is_set():
+            answer = http1.get(port, "/", "a.test")
+            if answer.status != 200:
+                failures.append(answer.status)
+
+    with http1.Upstream() as upstream:
+        hosts = [(name, upstream.address) for name in names]
+        with Gateway(config(names[0], upstream.port), hosts=hosts, arguments=["--local-endpoints", "on"]) as gateway:
+            waiting.until(lambda: http1.get(gateway.port, "/", "a.test").status == 200, 10, "the first name's address")
+            asking = [threading.Thread(target=ask, args=[gateway.port]) for _ in range(3)]
+            for thread in asking:
+                thread.start()
+            try:
+                for name in names[1:]:
+                    gateway.write(config(name, upstream.port))
+                    gateway.reload()
+            finally:
+                over.set()
+                for thread in asking:
+                    thread.join(60)
+            assert name in gateway.admin("/config")[1] + gateway.admin("/endpoints")[1]
+    assert not failures, (len(failures), failures[:3])
 
 
 def test_a_new_route_serves_requests_of_an_old_connection(two):

@@ -21,6 +21,14 @@ package final class RoutingPlan: Sendable {
     /// Whether the places of Nodes decide where requests go.
     package let needsNodes: Bool
 
+    /// The names that DNS has to resolve for the plan, but for those that requests name and those of Services without
+    /// any object that says where they are.
+    package var names: Set<String> {
+        var names: Set<String> = []
+        for case .dns(let planned) in clusters.lazy.map(\.source) { names.formUnion(planned.lazy.map(\.host)) }
+        return names
+    }
+
     package init(
         listeners: [ListenerPlan] = [], tables: [RouteTable] = [], clusters: [ClusterPlan] = [],
         routes: [Route] = [], diagnostics: [Diagnostic] = []
