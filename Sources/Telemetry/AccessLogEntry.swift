@@ -63,7 +63,7 @@ package struct AccessLogEntry: ~Copyable {
     /// The response flag, for example `NR`; more of them are in `earlierFlags`.
     package var flags: StaticString = ""
     /// Response flags that come before `flags`, as in `URX,UF`.
-    package var earlierFlags: EarlierFlags = []
+    package var earlierFlags = EarlierFlags()
     /// What ended the request, as Envoy's RESPONSE_CODE_DETAILS.
     package var details: String?
     /// What has happened, in words; empty where the upstream has answered. It is not part of Istio's default format;

@@ -112,11 +112,11 @@ import Testing
         arguments: [
             ([], "UF", "UF"), ([.retriesExhausted], "UF", "URX,UF"), ([.delayInjected, .faultInjected], "", "DI,FI"),
             ([], "", "-"),
-        ] as [(EarlierFlags, StaticString, String)])
-    func `joins flags in their order`(earlier: EarlierFlags, flag: StaticString, written: String) throws {
+        ] as [([EarlierFlags], StaticString, String)])
+    func `joins flags in their order`(earlier: [EarlierFlags], flag: StaticString, written: String) throws {
         let record = withRecord {
             $0.flags = flag
-            $0.earlierFlags = earlier
+            for one in earlier { $0.earlierFlags.insert(one) }
         }
         #expect(try logged(.text) { $0.log(record) }.contains(" 0 \(written) - - "))
         #expect(try logged(.json) { $0.log(record) }.contains("\"response_flags\":\"\(written)\""))

@@ -167,12 +167,14 @@ struct HTTP1Fields {
     /// The same for a name of eight octets or more, eight of them together; the last eight may overlap those before.
     /// - Returns: whether it is such a name as most are; otherwise it has to be looked at octet by octet.
     private static func lowerCaseWords(_ name: Octets, _ octets: UnsafeMutableRawPointer) -> Bool {
-        var index = 0
+        var (index, odd) = (0, UInt64(0))
         while index < name.count {
             let place = min(index, name.count - 8)
-            unsafe octets.storeBytes(of: Octets.lowered(name.word(at: place)), toByteOffset: place, as: UInt64.self)
+            let word = Octets.lowered(name.word(at: place))
+            odd |= Octets.oddInName(word)
+            unsafe octets.storeBytes(of: word, toByteOffset: place, as: UInt64.self)
             index += 8
         }
-        return name.isPlainName
+        return odd & Octets.Word.tops == 0
     }
 }

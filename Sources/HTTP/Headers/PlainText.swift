@@ -21,8 +21,9 @@ extension Octets {
         word | (word &- 0x2020_2020_2020_2020) | (word &+ 0x0101_0101_0101_0101)
     }
 
+    /// Sets the top bit of each octet that is no small letter, digit or `-`.
     @inline(__always)
-    private static func oddInName(_ word: UInt64) -> UInt64 {
+    static func oddInName(_ word: UInt64) -> UInt64 {
         let others = Word.within(word, 0x30, 0x39) | Word.within(word, 0x2d, 0x2d)
         return word | ~(Word.within(word, 0x61, 0x7a) | others)
     }
@@ -87,7 +88,8 @@ extension Octets {
         return found & Word.tops == 0
     }
 
-    private enum Word {
+    /// Arithmetic on eight octets at once.
+    enum Word {
         static var tops: UInt64 { 0x8080_8080_8080_8080 }
 
         /// The top bit of each octet that lies between the two, of those below 0x80.

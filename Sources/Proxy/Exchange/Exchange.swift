@@ -212,7 +212,7 @@ final class Exchange {
         traits = RequestTraits()
         tally = ExchangeTally()
         if web != nil { web = nil }
-        injected = []
+        injected = EarlierFlags()
         heldBack = .zero
         route.keep(nil)
         extras = nil
