@@ -37,6 +37,8 @@ final class AdminConnection {
     private static let requestsLimit = 100
     /// The largest number of octets that are dropped while lingering.
     private static let mostLingerOctets = 256 << 10
+    /// What is read at a time, and kept of the memory of an answer.
+    private static let octetsPerRead = 4096
 
     let descriptor: CInt    // owned; closed by the server
     let scope: AdminScope
@@ -131,14 +133,14 @@ final class AdminConnection {
                 return true
             }
         }
-        output.clear(keeping: 4096)
+        output.clear(keeping: Self.octetsPerRead)
         return true
     }
 
     /// Reads what the socket has.
     /// - Returns: false if there is nothing to read at the moment.
     private func read() -> Bool {
-        switch Socket.read(descriptor, into: input, most: 4096) {
+        switch Socket.read(descriptor, into: input, most: Self.octetsPerRead) {
         case .octets:
             if phase == .idle { phase = .reading }
             return true
@@ -151,7 +153,7 @@ final class AdminConnection {
 
     private func drain() -> Bool {
         input.clear()
-        let result = Socket.read(descriptor, into: input, most: 4096)
+        let result = Socket.read(descriptor, into: input, most: Self.octetsPerRead)
         guard case .octets(let count) = result else {
             if result != .wouldBlock { phase = .closed }
             return result != .wouldBlock

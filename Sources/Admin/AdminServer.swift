@@ -25,7 +25,7 @@ package final class AdminServer {
     }
 
     private static let connectionsLimit = 64
-    private static let acceptsPerTurn = 16
+    static let acceptsPerTurn = 16
     /// Octets of answers that clients have not received yet. Beyond it, a request is answered 503.
     private static let waitingLimit = 64 << 20
     /// How long no connection is accepted after the process ran out of file descriptors.

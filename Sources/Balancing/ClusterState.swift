@@ -21,7 +21,8 @@ package struct ClusterIdentity: Hashable, Sendable {
 
 /// What is known of a cluster in the whole process: its endpoints and which of them is next. It survives every
 /// publish of a configuration as long as its identity does. Workers choose through a `Cluster` of their own.
-/// Any thread.
+///
+/// Thread: any. Freed by: the last of the `ClusterDirectory`, a snapshot and a worker's `Cluster`.
 package final class ClusterState: Sendable {
     /// The name for logs and metrics, in Envoy's form.
     package let name: String

@@ -2,7 +2,8 @@ internal import Octets
 internal import Synchronization
 
 /// What became of a cluster's requests when its endpoints failed them. Requests that succeed at once do not touch it.
-/// Any thread.
+///
+/// Thread: any. Freed by: its `ClusterState`.
 package final class ClusterTally: Sendable {
     /// What may become of a request.
     package enum Fate: Int, Sendable, CaseIterable {

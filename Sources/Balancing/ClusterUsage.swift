@@ -3,6 +3,8 @@ internal import Synchronization
 /// What all workers together have in use of a cluster whose policy limits it. Each number is alone on its cache
 /// lines. It belongs to the `ClusterState`, so that it survives every publish. Any thread.
 /// Source: envoyproxy/envoy api/envoy/config/cluster/v3/circuit_breaker.proto.
+///
+/// Thread: any. Freed by: the last of its `ClusterState` and the workers' `PoolLimits`.
 package final class ClusterUsage: Sendable {
     /// What a cluster's limits bound.
     package enum Resource: Int, Sendable, CaseIterable {

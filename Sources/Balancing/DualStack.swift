@@ -3,6 +3,8 @@ internal import Synchronization
 /// Which family of addresses the connections to a host try first that has both: IPv6, until a connection by IPv4 was
 /// ready while IPv6 had its chance; then IPv4 for a while. Any thread.
 /// Source: RFC 8305 §4 (IPv6 first, and what a client knows of the past); RFC 6555 §4.2 (for ten minutes).
+///
+/// Thread: any. Freed by: the last of the directory of its cluster, the endpoints and the workers' pools.
 package final class FamilyMemory: Sendable {
     private let lostAt = Atomic<UInt64>(0)    // when IPv6 last lost; 0: it leads
 

@@ -19,7 +19,9 @@ extension EndpointAddress: CustomStringConvertible {
 
 /// What is known of one place to send requests to. There is one object per (service, port, address) in the
 /// whole process, shared by all workers and kept over reloads, so that what is known of it is never split.
-/// Workers reach it through an `Endpoint` of their own. Any thread.
+/// Workers reach it through an `Endpoint` of their own.
+///
+/// Thread: any. Freed by: the last list of endpoints, request or pool that has it.
 package final class EndpointState: Sendable {
     /// Where the endpoint is reached.
     package let address: EndpointAddress

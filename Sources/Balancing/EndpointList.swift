@@ -1,4 +1,6 @@
-/// The endpoints of a cluster at one moment, with what choosing among them needs. Immutable; any thread.
+/// The endpoints of a cluster at one moment, with what choosing among them needs. Immutable.
+///
+/// Thread: any. Freed by: the last `ClusterState` or worker's `Cluster` that chooses by it.
 package final class EndpointList: Sendable {
     /// The endpoints to choose from, each once.
     package let endpoints: [EndpointState]

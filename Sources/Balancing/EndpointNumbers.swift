@@ -3,7 +3,8 @@ internal import Synchronization
 
 /// Gives endpoints their numbers: small ones, since workers have tables by number. A number is given again
 /// only when nobody has the endpoint any more, so that tables do not grow with every pod that ever was.
-/// Any thread.
+///
+/// Thread: any. Freed by: the last endpoint with one of its numbers.
 package final class EndpointNumbers: Sendable {
     private struct State: Sendable {
         var free: [Int] = []

@@ -360,8 +360,15 @@ package final class ControlPlane {
     ///   of it was good, and a sentence.
     package func reload(done: @escaping (_ isSuccess: Bool, _ text: String) -> Void) {
         beginLoad()
+        guard waiting.count < Self.mostWaiting else {
+            metrics.reached(.reloadWaits)
+            return done(false, "\(waiting.count) wait for the end of a load already: it goes on; ask again behind it")
+        }
         waiting.append((load: load.answering, done))
     }
+
+    /// Those who wait for a load: as many as may be connected at a time. Who leaves is counted until the load's end.
+    private static let mostWaiting = 64
 
     func beginLoad(_ extent: LoadExtent = .everything) {
         if feed != nil, phase == .starting, extent == .everything { return }    // the cluster's first

@@ -15,10 +15,13 @@ struct DrainNotes {
 }
 
 extension ControlPlane {
+    /// Listeners that a crash report names.
+    private static let mostPorts = 16
+
     /// What a crash report says of the configuration.
     func noteServing() {
         guard let snapshot = published?.current else { return }
-        let ports = snapshot.listeners.prefix(16).map { $0.sockets.name }.joined(separator: " ")
+        let ports = snapshot.listeners.prefix(Self.mostPorts).map { $0.sockets.name }.joined(separator: " ")
         CrashReport.note(
             serving: "\(snapshot.listeners.count) listeners (\(ports)), \(snapshot.clusters.count) clusters, "
                 + "\(objects.count) objects, load \(load.begun), by \(options.workers) workers; \(stateText)")

@@ -6,6 +6,8 @@ internal import Synchronization
 /// Endpoints that nothing is sent to, whoever names them: this gateway's own status and admin listeners,
 /// which a tenant's route would open to the world, and, unless they are allowed, Unix sockets and
 /// link-local addresses, behind which clouds and container engines keep their keys. Any thread may ask.
+///
+/// Thread: any. Freed by: the last load or table of endpoints that asks it.
 package final class EndpointGuard: Sendable {
     private let allowsLocal: Bool
     private let own = Lock<[SocketAddress]>([])

@@ -5,6 +5,8 @@ internal import Synchronization
 /// Notices that files have changed which the last load has read: certificates are renewed by others, who send no
 /// signal. A disk may be slow, so it looks from a thread of its own, which there is only where files are to be watched.
 /// Any thread may say what is watched.
+///
+/// Thread: any. Freed by: nobody once its own thread runs, which lasts as long as the process.
 final class FileWatch: Sendable {
     private struct State {
         var stamps: [String: FileStamp?] = [:]

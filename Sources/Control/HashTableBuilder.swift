@@ -13,6 +13,8 @@ struct BuiltTable: Sendable {
 
 /// Makes the tables of consistent hashing on a thread of its own, which lasts while there is something to make: a large
 /// one takes seconds. Any thread may ask.
+///
+/// Thread: any. Freed by: the last of the control plane and its own thread.
 final class HashTableBuilder: Sendable {
     private struct State {
         var waiting: [ClusterState] = []

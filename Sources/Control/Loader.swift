@@ -8,6 +8,8 @@ internal import TLS
 internal import Telemetry
 
 /// What one load came to: values only, so that any thread may make it and any thread may free it.
+///
+/// Thread: any. Freed by: whoever has it last: the control plane, the status writer or a `Retirement`.
 final class Loaded: Sendable {
     let plan: RoutingPlan
     /// By route number: the process-wide number under which metrics know the route.
@@ -99,6 +101,8 @@ enum LoadExtent: Sendable {
 
 /// Reads, checks and compiles the definitions, and remembers of one load what the next one needs.
 /// One load at a time, on whatever thread; a second caller waits.
+///
+/// Thread: any, one at a time. Freed by: the last of the `Configuration` and the thread of a load.
 final class Loader: Sendable {
     private let options: ControlOptions
     private let metrics: Metrics

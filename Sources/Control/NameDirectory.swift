@@ -10,6 +10,8 @@ internal import Synchronization
 /// and a thread of the directory's decides which one is next. What somebody's slow name must not do is to
 /// keep other names waiting: those that were never looked up go first, the newest before all; names of one
 /// domain have half of the places, and so have all names together whose domain was slow before.
+///
+/// Thread: any. Freed by: nobody: its own thread, which has it, lasts as long as the process.
 final class NameDirectory: Sendable {
     private let state = Lock(NameSchedule())
     private let bell: Mailbox<Void>

@@ -10,9 +10,9 @@ struct NameSchedule {
     }
 
     /// Look-ups at a time.
-    static let places = 32
+    static let mostAtOnce = 32
     /// Of these, for names of one domain, and for all names that are expected to be slow.
-    static let domainPlaces = 16
+    static let mostOfDomain = 16
     /// From here on a look-up is slow: a server that answers does so in a fraction of it.
     static let slow = Duration.seconds(2)
 
@@ -88,12 +88,12 @@ struct NameSchedule {
         if let nextLook, now >= nextLook { look(now) }
         var taken: [String] = []
         var hasWaiting = false
-        while running < Self.places, let name = queue.last {
+        while running < Self.mostAtOnce, let name = queue.last {
             queue.removeLast()
             guard names[name]?.isRunning == false else { continue }
             let domain = Self.domain(of: name)
             let isSlow = slowDomains.contains(domain)
-            if (isSlow ? slowRunning.count : domainRunning[domain, default: 0]) >= Self.domainPlaces {
+            if (isSlow ? slowRunning.count : domainRunning[domain, default: 0]) >= Self.mostOfDomain {
                 hasPassedOver = true
                 hasWaiting = true
                 continue
@@ -118,7 +118,7 @@ struct NameSchedule {
 
     /// Milliseconds until names should be looked through; -1 when one that ends will tell.
     func wait(now: MonotonicTime) -> Int32 {
-        guard running < Self.places, let nextLook else { return -1 }
+        guard running < Self.mostAtOnce, let nextLook else { return -1 }
         return Int32(clamping: (nextLook.nanoseconds(since: now) + 999_999) / 1_000_000)
     }
 

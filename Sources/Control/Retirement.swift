@@ -56,6 +56,8 @@ struct Retirement {
     }
 
     /// The only holder of what is to be freed.
+    ///
+    /// Thread: the one that frees it. Freed by: the end of that thread.
     private final class Parcel: Sendable {
         private let content: Lock<[Retired]>
         init(_ content: [Retired]) { self.content = Lock(content) }

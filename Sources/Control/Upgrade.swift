@@ -165,13 +165,16 @@ extension ControlPlane {
         try succession.pidFile?.write()
     }
 
+    /// Errors that are listed where there are more than before.
+    private static let mostObstacles = 10
+
     /// A process that starts has no last good versions. Sentences about what would be worse than in the predecessor.
     var successionObstacles: [String] {
         guard case .predecessor(_, let errors) = succession.inherited.giver, !succession.following.isPredecessorGone
         else { return [] }
         let found = configuration.diagnostics.filter { $0.severity == .error }
         guard found.count > errors else { return [] }
-        return found.prefix(10).map(\.description) + [
+        return found.prefix(Self.mostObstacles).map(\.description) + [
             "the definitions have \(found.count) errors, and those of the gateway before this one \(errors)"
                 + ": it goes on; correct them (`portico check`), then upgrade"
         ]

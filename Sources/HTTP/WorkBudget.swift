@@ -12,9 +12,9 @@
 /// bounds PRIORITY and WINDOW_UPDATE by the streams that were opened and the DATA frames that were sent.
 package struct WorkBudget {
     /// Units that one connection may take of a turn: about 200 µs, or 100 requests.
-    package static let quotaOfTurn: Int32 = 4000
+    package static let quotaPerTurn: Int32 = 4000
     /// The least of these that any connection gets in a turn in which others have used a quota up: a few requests.
-    package static let leastQuota = quotaOfTurn / 16
+    package static let leastQuota = quotaPerTurn / 16
 
     private(set) var usedInTurn: Int32 = 0    // units
     private(set) var allowance: Int32    // units; below zero when it is used up
@@ -62,7 +62,7 @@ package struct WorkBudget {
             }
             second = now
         }
-        usedInTurn &+= min(units, Self.quotaOfTurn)
+        usedInTurn &+= min(units, Self.quotaPerTurn)
         guard allowance >= units else { return false }
         allowance -= units
         return true

@@ -31,7 +31,7 @@ final class ClusterLoop {
     private static let relistPauseMilliseconds: Int64 = 60_000
 
     /// Reads of a connection in a turn, so that what was learned is handed on now and then.
-    private static let readsInTurn = 16
+    static let readsPerTurn = 16
 
     init(
         _ plan: ClusterWatch.Plan, mailbox: Mailbox<ClusterMail>, sink: any ResourceSink,
@@ -104,7 +104,7 @@ final class ClusterLoop {
     }
 
     private func read(_ number: Int) {
-        for _ in 0..<Self.readsInTurn {
+        for _ in 0..<Self.readsPerTurn {
             guard client.becameReady(number) else {
                 ready.remove(number)
                 return

@@ -3,6 +3,8 @@ internal import Octets
 package import Reactor
 
 /// Watches the objects of a cluster, on a thread of its own.
+///
+/// Thread: any. Freed by: the command or the control plane that has started it.
 package final class ClusterWatch: Sendable {
     /// Given once, before the thread begins.
     package struct Plan: Sendable {

@@ -3,6 +3,8 @@ internal import Synchronization
 /// Ends a load before it is complete, so that a definition that takes minutes does not delay the next change of
 /// everyone else. Any thread may end it. Reading and compiling check it between two files, documents, objects and
 /// rules; what they then return must not be used.
+///
+/// Thread: any. Freed by: the last of the control plane and the load.
 package final class LoadLimit: Sendable {
     private let over = Atomic(false)
 

@@ -2,6 +2,9 @@ internal import Octets
 
 /// Reads definitions. It never fails as a whole: every problem is a diagnostic of the result.
 package enum ManifestReader {
+    /// The largest number of JSON objects without `---` between them. Each needs a new YAML parser.
+    package static let maximumJSONObjects = 100_000
+
     /// Reads files, folders (recursively, in sorted order) and `-` for standard input.
     /// - Parameter limit: ends the load early.
     package static func load(
@@ -32,11 +35,12 @@ package enum ManifestReader {
     }
 
     /// The same for parts of larger texts.
+    /// - Parameter jsonObjects: how many a file may have without `---` between them; tests have fewer.
     package static func load(
         sources: [(name: String, octets: ArraySlice<UInt8>)], defaultNamespace: String = "default",
-        limit: LoadLimit = LoadLimit()
+        limit: LoadLimit = LoadLimit(), jsonObjects: Int = maximumJSONObjects
     ) -> ManifestSet {
-        let loading = Loading(defaultNamespace: defaultNamespace, limit: limit)
+        let loading = Loading(defaultNamespace: defaultNamespace, limit: limit, jsonObjects: jsonObjects)
         for (name, octets) in sources {
             if octets.count > FileFinder.maximumOctets {
                 loading.couldNotRead(name, "larger than 64 MiB", "split the file")
@@ -54,10 +58,12 @@ package enum ManifestReader {
 private final class Loading {
     private let state: DecodingState
     private let limit: LoadLimit
+    private let jsonObjects: Int    // of one file, at most
 
-    init(defaultNamespace: String, limit: LoadLimit) {
+    init(defaultNamespace: String, limit: LoadLimit, jsonObjects: Int = ManifestReader.maximumJSONObjects) {
         state = DecodingState(defaultNamespace: defaultNamespace)
         self.limit = limit
+        self.jsonObjects = jsonObjects
     }
 
     /// Reads one file.
@@ -91,7 +97,7 @@ private final class Loading {
         var syntaxErrors = 0
         var objects = 1
         while let error = readDocuments(source, rest) {
-            if let next = rest.nextOfJSON(after: error), objects < Self.maximumJSONObjects {
+            if let next = rest.nextOfJSON(after: error), objects < jsonObjects {
                 objects += 1
                 rest = next
                 continue
@@ -110,8 +116,6 @@ private final class Loading {
 
     /// The largest number of restarts in one file. Each reads the rest of it again.
     private static let maximumRestarts = 16
-    /// The largest number of JSON objects without `---` between them. Each needs a new YAML parser.
-    private static let maximumJSONObjects = 100_000
 
     /// Notes the object that a document without valid syntax was meant to be.
     /// - Parameter place: the place of the error.

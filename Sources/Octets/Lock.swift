@@ -5,8 +5,11 @@
     /// instrumented: each time that two threads met in it, what it guards would be called a race.
     ///
     /// `Sendable` because `value` is touched with `mutex` locked only.
+    ///
+    /// Thread: any. Freed by: its owner.
     @safe package final class Lock<Value: ~Copyable>: @unchecked Sendable {
         private let mutex: UnsafeMutablePointer<pthread_mutex_t>    // owned; freed in `deinit`
+        // With `mutex` locked only.
         private nonisolated(unsafe) var value: Value
 
         package init(_ initial: consuming sending Value) {

@@ -3,6 +3,8 @@ internal import Synchronization
 
 /// Octets that must not be found in memory later: a private key, or another value of a Secret. They have one place in
 /// memory and are overwritten when their owner is freed or `forget` is called. Code that copies them wipes its copy.
+///
+/// Thread: any. Freed by: whoever has it last.
 package final class SecretOctets: Sendable {
     private struct Contents {
         var memory: WipedMemory?
@@ -82,6 +84,8 @@ extension SecretOctets: Equatable {
 /// Memory that is overwritten when it is freed.
 ///
 /// `Sendable` because only its maker writes it, before it is shared.
+///
+/// Thread: any. Freed by: its `SecretOctets`, or a reader that has it meanwhile.
 @safe private final class WipedMemory: @unchecked Sendable {
     /// Owned.
     let room: UnsafeMutableRawBufferPointer

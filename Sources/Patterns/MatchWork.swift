@@ -10,11 +10,11 @@ internal import CRE2
 /// needs, and it stands still while the thread waits for a processor.
 package struct MatchWork {
     /// Steps that one expression may take on one text: for example 122 instructions and 8 KiB.
-    @inlinable package static var stepsOfOne: Int { 1_000_000 }
+    @inlinable package static var mostSteps: Int { 1_000_000 }
     /// Steps between two readings of the clock: at most half a millisecond.
     @inlinable static var stepsBetweenLooks: Int { 32_768 }
     /// Processor time that a request may take from the first reading of the clock.
-    private static let nanoseconds: UInt64 = 10_000_000
+    private static let mostNanoseconds: UInt64 = 10_000_000
 
     @usableFromInline var steps = 0    // since the clock was last read
     private var began: UInt64 = 0    // the clock at its first reading; 0: it was not read yet
@@ -34,7 +34,7 @@ package struct MatchWork {
         guard !isExceeded else { return false }
         let now = cre2_thread_nanoseconds()
         if began == 0 { began = now }
-        isExceeded = wanted > Self.stepsOfOne || now &- began > Self.nanoseconds
+        isExceeded = wanted > Self.mostSteps || now &- began > Self.mostNanoseconds
         steps = isExceeded ? Self.stepsBetweenLooks : 0    // then the next step leads here again
         return !isExceeded
     }

@@ -4,6 +4,8 @@ package import Octets
 /// A regular expression of a `regex` condition: RE2 syntax, matched against the whole text. Its time is linear in the
 /// text whatever the input, but with a factor so large for some expressions that `MatchWork` limits it. Immutable, so
 /// any thread may use it. Source: Istio `StringMatch.regex`.
+///
+/// Thread: any. Freed by: the last object or route table that has it.
 @safe package final class Pattern: Sendable {
     /// Why a text cannot be used as an expression.
     package enum Malformed: Error, Sendable {
@@ -20,7 +22,7 @@ package import Octets
 
     /// Octets of memory for one pattern: its program, and the states that RE2 keeps while matching. A pattern that
     /// needs more states is matched without keeping them.
-    private static let memory: Int64 = 192 << 10
+    private static let mostOctets: Int64 = 192 << 10
 
     /// The expression as it was written.
     package let source: String
@@ -33,7 +35,7 @@ package import Octets
         var source = source
         let made = source.withUTF8 { text in
             unsafe text.withMemoryRebound(to: CChar.self) {
-                unsafe cre2_new($0.baseAddress, $0.count, Self.memory)
+                unsafe cre2_new($0.baseAddress, $0.count, Self.mostOctets)
             }
         }
         guard let made = unsafe made else { throw .syntax("out of memory") }

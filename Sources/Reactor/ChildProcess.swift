@@ -89,11 +89,13 @@ package enum ChildProcess {
         return unsafe pointers.withUnsafeBufferPointer { unsafe body($0.baseAddress.unsafelyUnwrapped) }
     }
 
+    private static let octetsPerRead = 16_384
+
     private static func read(
         _ descriptor: CInt, until deadline: MonotonicTime, _ milliseconds: Int, _ limit: Int
     ) throws(Failure) -> [UInt8] {
         var output: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 16_384)
+        var piece = [UInt8](repeating: 0, count: octetsPerRead)
         defer { piece.wipe() }
         while true {
             let left = deadline.nanoseconds(since: .now()) / 1_000_000

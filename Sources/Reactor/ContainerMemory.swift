@@ -25,9 +25,12 @@ package enum ContainerMemory {
         return least
     }
 
-    /// `/a/b` → `/a/b`, `/a` and "", at most 32 of them. Within a container the folders of the host are not there.
+    private static let mostFolders = 32
+
+    /// `/a/b` → `/a/b`, `/a` and "", at most `mostFolders` of them. Within a container the folders of the host are not
+    /// there.
     private static func folders(to path: String) -> [String] {
-        let names = path.split(separator: "/").prefix(31)
+        let names = path.split(separator: "/").prefix(mostFolders - 1)
         return (0...names.count).reversed().map { count in names.prefix(count).map { "/\($0)" }.joined() }
     }
 

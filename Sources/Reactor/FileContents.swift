@@ -28,6 +28,8 @@ package enum FileContents {
         return SecretOctets(copying: contents)
     }
 
+    private static let octetsPerRead = 16_384
+
     /// Reads a regular file.
     /// - Parameter limitOctets: the largest size in octets; a larger file is an error.
     package static func read(_ path: String, limitOctets: Int = 1 << 20) throws(Failure) -> [UInt8] {
@@ -39,7 +41,7 @@ package enum FileContents {
         guard isRegular >= 0 else { throw .system(SystemError("read", on: path)) }
         guard isRegular == 1 else { throw .notRegular(path: path) }
         var contents: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 16_384)
+        var piece = [UInt8](repeating: 0, count: octetsPerRead)
         defer { piece.wipe() }
         while true {
             let count = unsafe CLinux.read(file.number, &piece, piece.count)

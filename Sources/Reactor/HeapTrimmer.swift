@@ -1,9 +1,11 @@
 /// Returns memory to the system after a peak, on a thread of its own. The C library keeps what is freed, except at the
 /// end of each arena: a wave of 10,000 handshakes would leave a process of 60 MB at 470 MB for good, and the next small
 /// wave would exceed the limit of its container. Any thread may ask for it.
+///
+/// Thread: any. Freed by: nobody: its own thread, which has it, lasts as long as the process.
 package final class HeapTrimmer: Sendable {
     private let bell: Mailbox<Void>
-    private let never: Mailbox<Void>
+    private let never: Mailbox<Void>    // nobody posts to it: waiting for it is a sleep
 
     /// Milliseconds to wait after a request, because a wave goes on for a moment, and between two rounds.
     private static let settling: Int32 = 1000, pause: Int32 = 4000

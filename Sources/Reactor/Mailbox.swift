@@ -8,6 +8,8 @@ internal import Synchronization
 /// one however often it was rung.
 ///
 /// Source: docs/limits.md, Mailboxes.
+///
+/// Thread: any posts, one takes. Freed by: the last of those that post and the one that takes.
 package final class Mailbox<Message: Sendable>: Sendable {
     private let queue = Lock<[Message]>([])
     private let bell: Descriptor

@@ -18,15 +18,15 @@ package struct Readiness {
 /// Thread: its owner's. Freed by: the loop that made it.
 @safe package final class Poller {
     private let descriptor: Descriptor
-    private let events: UnsafeMutablePointer<epoll_event>    // owned; `batch` of them
-    private static let batch = 256    // events per turn
+    private let events: UnsafeMutablePointer<epoll_event>    // owned; `eventsPerTurn` of them
+    static let eventsPerTurn = 256
 
     /// Opens an epoll descriptor; fails when no descriptor is left.
     package init() throws(SystemError) {
         let number = epoll_create1(Int32(EPOLL_CLOEXEC))
         guard number >= 0 else { throw SystemError("open epoll") }
         descriptor = Descriptor(owning: number)
-        unsafe events = .allocate(capacity: Self.batch)
+        unsafe events = .allocate(capacity: Self.eventsPerTurn)
     }
 
     deinit { unsafe events.deallocate() }
@@ -50,13 +50,13 @@ package struct Readiness {
     /// - Parameter milliseconds: -1 waits without end.
     /// - Returns: how many events `subscript` has; 0 when the time was over.
     package func wait(milliseconds: Int32) -> Int {
-        let count = unsafe epoll_wait(descriptor.number, events, Int32(Self.batch), milliseconds)
+        let count = unsafe epoll_wait(descriptor.number, events, Int32(Self.eventsPerTurn), milliseconds)
         return count > 0 ? Int(count) : 0
     }
 
     /// An event of the last wait; traps if `index` is out of range.
     package subscript(index: Int) -> Readiness {
-        precondition(index >= 0 && index < Self.batch)
+        precondition(index >= 0 && index < Self.eventsPerTurn)
         let event = unsafe events[index]
         let bits = unsafe event.events
         return unsafe Readiness(

@@ -2,6 +2,8 @@ internal import Octets
 internal import Synchronization
 
 /// A value that one thread replaces now and then, and that each worker checks once per turn of its loop.
+///
+/// Thread: one replaces, any reads. Freed by: the last of the control plane and the workers.
 package final class Published<Value: Sendable>: Sendable {
     private let value: Lock<Value>
     private let version = Atomic<UInt64>(1)

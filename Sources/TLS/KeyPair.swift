@@ -4,6 +4,8 @@ package import Octets
 
 /// A certificate chain and its private key as OpenSSL holds them. Nothing else is left of their texts. All contexts
 /// that serve with a pair share it.
+///
+/// Thread: any. Freed by: the last directory or context that has it.
 package final class KeyPair: Sendable {
     let chain: [OwnedCertificate]
     let key: OwnedKey

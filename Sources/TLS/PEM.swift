@@ -2,6 +2,8 @@ internal import COpenSSL
 internal import Octets
 
 /// One certificate; it counts as one reference.
+///
+/// Thread: any. Freed by: the last pair, verification or staple that has it.
 @safe final class OwnedCertificate: Sendable {
     /// Owned; freed in `deinit`. Never changed; OpenSSL counts references atomically.
     nonisolated(unsafe) let raw: OpaquePointer
@@ -38,6 +40,8 @@ internal import Octets
 }
 
 /// One private key.
+///
+/// Thread: any. Freed by: its `KeyPair`.
 @safe final class OwnedKey: Sendable {
     /// Owned; freed in `deinit`. Never changed; OpenSSL counts references atomically.
     nonisolated(unsafe) let raw: OpaquePointer
@@ -50,6 +54,8 @@ enum PEM {
     /// Octets of one chain or key, and certificates of one chain; above that the file is refused.
     static let octetLimit = 1 << 20
     static let chainLimit = 32
+    /// Octets of a block's label.
+    private static let longestLabel = 64
     /// Certificates of one file of trusted CAs.
     static let trustLimit = 4096
 
@@ -138,7 +144,7 @@ enum PEM {
             let line = rest.slice(0, end)
             rest = rest.dropFirst(min(end + 1, rest.count))
             guard line.hasPrefix("-----BEGIN ") else { continue }
-            let label = line.dropFirst(11).array.prefix(64)
+            let label = line.dropFirst(11).array.prefix(longestLabel)
                 .prefix { $0 != UInt8(ascii: "-") && $0 >= 0x20 && $0 < 0x7f }
             let name = String(decoding: label, as: UTF8.self)
             // The text may be a Secret that is no PEM: no other word of it may reach a message.

@@ -56,11 +56,16 @@ struct PeerNames {
     /// For messages: the first few, without what a terminal or a log would act on.
     var words: String {
         guard !entries.isEmpty else { return "it has none" }
-        let shown = entries.prefix(4).map { Self.printable($0.text) }.joined(separator: ", ")
-        return entries.count > 4 ? "it has \(shown) and \(entries.count - 4) more" : "it has \(shown)"
+        let shown = entries.prefix(Self.mostNamed).map { Self.printable($0.text) }.joined(separator: ", ")
+        let further = entries.count - Self.mostNamed
+        return further > 0 ? "it has \(shown) and \(further) more" : "it has \(shown)"
     }
 
+    /// Names of a certificate that a message has, and characters of each: who shows it may have chosen them.
+    static let mostNamed = 4
+    private static let mostScalars = 100
+
     private static func printable(_ text: String) -> String {
-        String(text.unicodeScalars.prefix(100).map { $0.value > 0x20 && $0.value < 0x7f ? Character($0) : "?" })
+        String(text.unicodeScalars.prefix(mostScalars).map { $0.value > 0x20 && $0.value < 0x7f ? Character($0) : "?" })
     }
 }

@@ -43,6 +43,8 @@ package struct PeerRequirement: Sendable, Equatable {
 
 /// A requirement made ready for OpenSSL: for the certificates of clients and for those of servers. Made by the control
 /// plane, used by all workers.
+///
+/// Thread: any. Freed by: the last directory, context or session that has it.
 @safe package final class PeerVerification: Sendable {
     /// Without its texts, which OpenSSL has.
     let requirement: PeerRequirement

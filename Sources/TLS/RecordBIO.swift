@@ -10,7 +10,7 @@ internal import Octets
 ///
 /// Thread: its session's. Freed by: its `TLSSession`.
 @safe final class RecordBIO {
-    private let descriptor: CInt
+    private let descriptor: CInt    // its connection's, which closes it
     let scratch: RecordScratch
     private var start = 0    // in `scratch.input`: the first octet that OpenSSL has not read yet
     private var end = 0    // behind the last one

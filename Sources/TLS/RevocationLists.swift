@@ -2,6 +2,8 @@ internal import COpenSSL
 internal import Octets
 
 /// One list of revoked certificates.
+///
+/// Thread: any. Freed by: whoever has read it, when OpenSSL's store counts it too.
 @safe final class OwnedRevocationList: Sendable {
     /// Owned; freed in `deinit`. Never changed; OpenSSL counts references atomically.
     nonisolated(unsafe) let raw: OpaquePointer
@@ -11,7 +13,7 @@ internal import Octets
 
 extension PEM {
     /// Octets of all revocation lists of one server: about 400,000 entries.
-    static let revocationOctets = 16 << 20
+    static let mostRevocationOctets = 16 << 20
     /// Lists of one server.
     static let revocationLimit = 256
 
@@ -25,7 +27,7 @@ extension PEM {
     }
 
     private static func revocations(_ text: Octets) throws(TLSError) -> [OwnedRevocationList] {
-        let source = try MemorySource(text, what: "the revocation lists", limit: revocationOctets)
+        let source = try MemorySource(text, what: "the revocation lists", limit: mostRevocationOctets)
         var lists: [OwnedRevocationList] = []
         while true {
             Failures.clear()

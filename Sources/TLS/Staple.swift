@@ -30,6 +30,8 @@ package enum StapleProblem: Sendable, Equatable, CustomStringConvertible {
 
 /// An OCSP response that a server sends with its certificate, so that clients need not ask the authority.
 /// Its signature is checked where the chain has the issuer's certificate. Source: RFC 6066 §8, RFC 6960 §4.2.
+///
+/// Thread: any. Freed by: the last pair or context that has it.
 final class Staple: Sendable {
     private let octets: [UInt8]
     private let notAfter: Int64    // seconds since 1970
@@ -69,6 +71,8 @@ final class Staple: Sendable {
     }
 
     /// The responses of a context, which frees them with itself: sessions may outlive the `TLSContext`.
+    ///
+    /// Thread: any. Freed by: OpenSSL, with the context.
     private final class Staples: Sendable {
         let all: [(certificate: OwnedCertificate, staple: Staple)]
         init(_ pairs: [KeyPair]) { all = pairs.compactMap { pair in pair.staple.map { (pair.chain[0], $0) } } }

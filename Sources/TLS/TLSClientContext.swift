@@ -1,6 +1,8 @@
 internal import COpenSSL
 
 /// How a client checks its servers and what it offers them.
+///
+/// Thread: any. Freed by: the last directory, security or session that has it.
 @safe package final class TLSClientContext: Sendable {
     /// Owned; not changed after `init`, see `TLSContext.raw`.
     nonisolated(unsafe) let raw: OpaquePointer

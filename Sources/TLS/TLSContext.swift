@@ -2,6 +2,8 @@ internal import COpenSSL
 
 /// How one server of a Gateway serves TLS: its certificates, versions and cipher suites.
 /// Made by the control plane, used by all workers; sessions that started with it may outlive it.
+///
+/// Thread: any. Freed by: the last load, selector or session that has it.
 @safe package final class TLSContext: Sendable {
     /// A certificate chain (the server's own first) and its private key, both PEM.
     package struct Certificate: Sendable, Equatable {

@@ -8,6 +8,8 @@ internal import COpenSSL
 /// Ticket keys are the process's (`TicketKeys`), so a reload does not cost clients their sessions;
 /// the session-id context (certificates and names of the chain) keeps a ticket from being used on
 /// another chain.
+///
+/// Thread: any. Freed by: the last snapshot or session that has it.
 package final class TLSSelector: Sendable {
     /// The context of one certificate, with the owner's number and what keeps its tickets from other chains.
     struct Chain: Sendable {
@@ -105,6 +107,8 @@ package final class TLSSelector: Sendable {
 }
 
 /// The context that every server session starts with; one per process, never freed.
+///
+/// Thread: any. Freed by: nobody: it lasts as long as the process.
 @safe final class CommonContext: Sendable {
     /// Not changed after `init`; see `TLSContext.raw`.
     nonisolated(unsafe) let raw: OpaquePointer

@@ -68,7 +68,7 @@ extension TLSServerExpectation {
             guard isFound else { return VerificationError(check: .name, words: "\(shown.words), and not \(host)") }
         }
         if !names.isEmpty, !shown.contain(anyOf: names) {
-            let wanted = names.prefix(4).joined(separator: " or ")
+            let wanted = names.prefix(PeerNames.mostNamed).joined(separator: " or ")
             return VerificationError(check: .name, words: "\(shown.words), and not \(wanted)")
         }
         if let uriPrefix, !shown.entries.contains(where: { $0.kind == .uri && $0.text.hasPrefix(uriPrefix) }) {

@@ -50,6 +50,8 @@ struct TicketKeys {
 }
 
 /// A name of 16 octets, then 32 for AES-256 and 32 for HMAC-SHA256.
+///
+/// Thread: any. Freed by: the last of the process's keys and a session that seals or opens by it.
 @safe final class TicketKey: Sendable {
     /// Owned; not changed after `init`; wiped and freed in `deinit`.
     private nonisolated(unsafe) let octets: UnsafeMutableRawBufferPointer

@@ -19,6 +19,8 @@ package enum RequestProtocol: Sendable {
 
 /// What a header of the PROXY protocol has said of a client's connection, for the access log. Texts are nil where it
 /// said nothing.
+///
+/// Thread: any. Freed by: the last connection or line that has it.
 package final class ProxyFacts: Sendable {
     /// Address and port of the peer itself, which sent the header.
     package let peer: String

@@ -6,6 +6,8 @@ internal import Synchronization
 /// that comes after a silence is written at once. Those that follow are gathered for a moment and written together: not
 /// each costs a system call. The queue has a limit, beyond which lines are dropped and counted. Any thread may submit
 /// lines; the lock is held for a few instructions and never during a system call.
+///
+/// Thread: any. Freed by: the last of its users and its own thread.
 package final class LogWriter: Sendable {
     private struct Chunk: Sendable {
         let octets: [UInt8]
@@ -47,7 +49,7 @@ package final class LogWriter: Sendable {
     /// The queue's default limit in octets: 8 MiB are about 20,000 lines.
     package static let defaultLimitOctets = 8 << 20
 
-    private let target: CInt
+    private let target: CInt    // where lines go; the caller's, who closes it when the writer has ended, if at all
     private let limitOctets: Int
     private let queue = Lock(Queue())
     private let droppedLines = Atomic<UInt64>(0)

@@ -3,6 +3,8 @@ package import Reactor
 
 /// Writes warnings of the workers to standard error, in the form of the control plane's own messages. A thread of its
 /// own writes them, so that no worker waits. Any thread may call it.
+///
+/// Thread: any. Freed by: the last of the control plane and the workers.
 package final class MessageLog: Sendable {
     private let writer: LogWriter?
 

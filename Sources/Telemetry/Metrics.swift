@@ -5,6 +5,8 @@ internal import Synchronization
 
 /// All metrics of the process: one set of counters per worker, and what the control plane reports. Any thread may use
 /// it. The names are documented in `docs/metrics.md`.
+///
+/// Thread: any. Freed by: the last of the control plane and the pages that show it.
 package final class Metrics: Sendable {
     /// How a reload ended.
     package enum ReloadResult: Int, Sendable, CaseIterable { case success, failure }

@@ -2,6 +2,8 @@ internal import Synchronization
 
 /// A run of counters that one thread writes and any thread reads. It never moves, so pointers to its counters stay
 /// valid as long as the page lives. It is `Sendable` because the pointer never changes and what it points to is atomic.
+///
+/// Thread: one writes, any reads. Freed by: the last of what counts by it.
 @safe final class MetricsPage: @unchecked Sendable {
     let count: Int
     private let counters: UnsafeMutablePointer<Atomic<UInt64>>    // owned; `count`, freed in `deinit`

@@ -9,6 +9,8 @@ internal import Synchronization
 /// It is `Sendable` because only `first(of:)` touches the writer's fields, and only the worker whose `WorkerMetrics`
 /// owns it calls that: readers have `MetricsReport`, which calls `read`. The other fields are immutable or behind the
 /// lock.
+///
+/// Thread: its worker's writes, any reads. Freed by: its `WorkerMetrics`.
 final class MetricsSeries: @unchecked Sendable {
     /// What the reader sees; keys are in the order of their counters.
     private struct Shared: Sendable {
@@ -28,7 +30,7 @@ final class MetricsSeries: @unchecked Sendable {
     private let overflow: UInt64
     private let shared = Lock(Shared())
 
-    // For the writer only. `pages` are also the reader's, and keep the memory behind `slots` alive.
+    // The writer's thread alone has these. The pages are also the reader's, and keep the memory behind `slots` alive.
     private var slots = ContiguousArray(repeating: Slot(key: 0, counter: nil), count: 256)
     private var count = 0
     private var pages: [MetricsPage] = []

@@ -7,11 +7,13 @@ internal import Synchronization
 ///
 /// `Sendable` because the writer's field is touched by `counter(of:)` alone, which only the worker calls whose
 /// `WorkerMetrics` owns it: readers have `MetricsReport`, which calls `value(of:)`.
+///
+/// Thread: its worker's writes, any reads. Freed by: its `WorkerMetrics`.
 final class MetricsTable: @unchecked Sendable {
     private static let pageSize = 512
 
     private let shared = Lock<[MetricsPage?]>([])
-    private var pages: [MetricsPage?] = []    // the writer's; the same pages
+    private var pages: [MetricsPage?] = []    // the writer's thread alone has it; the same pages
 
     /// The counter of a number, 0 or more. Writer's thread only.
     @inline(__always) func counter(of number: Int) -> MetricsCounter {

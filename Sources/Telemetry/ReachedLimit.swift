@@ -25,7 +25,7 @@ package enum ReachedLimit: Int, Sendable, CaseIterable {
     case apiEndlessList, apiAnswersWaiting, apiRetryAfter, apiSecretWatch, awaitedObjects, statusOthers
     // Of the status and admin listeners
     case adminConnections, adminRequestOctets, adminRequests, adminAnswers, adminIdleTime, adminTime, adminLinger
-    case adminPause
+    case adminPause, reloadWaits
 
     /// The label of `portico_limit_reached_total`: the name of the case with `_` between its words.
     package var label: String {

@@ -1,4 +1,6 @@
 /// The counters of one worker for connections that are relayed as octets. Only the worker's thread writes them.
+///
+/// Thread: its worker's writes, any reads. Freed by: its `WorkerMetrics`.
 final class RelayMetrics: Sendable {
     /// Series of ended relays beyond which further ones share one, and the same of octets.
     private static let endedLimit = 10_000, octetsLimit = 1_000

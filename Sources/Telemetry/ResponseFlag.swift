@@ -57,16 +57,13 @@ package struct EarlierFlags: Sendable, Equatable {
 
     private init(bits: UInt8) { self.bits = bits }
 
-    /// None of them.
+    /// As a request begins.
     package init() { bits = 0 }
 
-    /// Whether there are none.
     var isEmpty: Bool { bits == 0 }
 
-    /// Adds flags.
     package mutating func insert(_ flags: EarlierFlags) { bits |= flags.bits }
 
-    /// Whether all of these are there.
     package func contains(_ flags: EarlierFlags) -> Bool { bits & flags.bits == flags.bits }
 
     /// DI: the request was delayed by the rule's `fault.delay`.

@@ -110,6 +110,8 @@ package enum ProxyHeaderKind: Int, Sendable, CaseIterable {
 
 /// The counters of one worker. Only the worker's thread writes them, without locks and without atomic additions.
 /// `Metrics` reads and adds them up on any thread.
+///
+/// Thread: its worker's writes, any reads. Freed by: the last of `Metrics` and the worker.
 package final class WorkerMetrics: Sendable {
     /// The counters that exist from the start, by their place in `page`.
     enum Fixed: Int, CaseIterable {

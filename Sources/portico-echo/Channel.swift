@@ -11,7 +11,7 @@ final class Channel {
         case failed(String)
     }
 
-    let descriptor: CInt
+    let descriptor: CInt    // owned; closed in `deinit`
     private let tls: TLSSession?
 
     /// Makes the server's side; without `server`, it is in clear text. It takes over the descriptor even if it throws.

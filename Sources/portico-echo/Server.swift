@@ -24,7 +24,7 @@ struct Alarm {
 /// Thread: the main thread of `portico-echo`. Freed by: the end of the process.
 final class Server {
     struct Listener {
-        let descriptor: CInt
+        let descriptor: CInt    // owned by the server; closed when it drains
         let identity: Identity
     }
 

@@ -11,6 +11,7 @@ struct AdminCall {
     private let address: SocketAddress
     /// A page is no longer than this, in octets.
     private static let mostOctets = 16 << 20
+    private static let octetsPerRead = 65_536
     /// How long the whole call may take.
     private static let limit = Duration.seconds(10)
 
@@ -68,10 +69,10 @@ struct AdminCall {
     /// Reads what there is.
     /// - Returns: false at the end.
     private func read(into answer: inout [UInt8], _ socket: CInt) throws(SystemError) -> Bool {
-        let part = OctetBuffer(capacity: 65_536)
+        let part = OctetBuffer(capacity: Self.octetsPerRead)
         while answer.count < Self.mostOctets {
             part.clear()
-            switch Socket.read(socket, into: part, most: 65_536) {
+            switch Socket.read(socket, into: part, most: Self.octetsPerRead) {
             case .octets: answer.append(part.octets)
             case .wouldBlock: return true
             case .closed: return false

@@ -71,7 +71,7 @@ struct ClusterOptions: ParsableArguments {
 
 /// The client as the control plane uses it.
 ///
-/// Any thread may use it. Freed by: `ControlPlane`.
+/// Thread: any. Freed by: `ClusterFeed` and its `WantedObjects`.
 private final class WatchedCluster: ClusterClient, Sendable {
     private let plan: ClusterWatch.Plan
     private let source: ClusterSource

@@ -41,6 +41,15 @@ final class AdminHouse {
         return client
     }
 
+    /// Clients that have connected and asked, before the server has taken a turn.
+    func crowd(_ count: Int, asking request: String) throws -> [AdminClient] {
+        let address = try #require(server.statusAddress)
+        let crowd = try (0..<count).map { _ in AdminClient(descriptor: try Socket.connect(address)) }
+        for client in crowd { client.send(request) }
+        clients += crowd
+        return crowd
+    }
+
     /// Sends a request and waits for what comes back.
     func ask(_ client: AdminClient, _ request: String) throws -> String {
         client.forget()

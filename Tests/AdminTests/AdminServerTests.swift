@@ -1,7 +1,8 @@
-import Admin
 import Reactor
 import Telemetry
 import Testing
+
+@testable import Admin
 
 /// Raw octets over loopback; the server's loop and the clients share the test's thread.
 @Suite struct `The admin server` {
@@ -43,6 +44,21 @@ import Testing
         try house.turn(until: { busy.isClosed })
         #expect(busy.received.hasPrefix("HTTP/1.1 200 OK\r\n") && busy.received.contains("connection: close\r\n"))
         #expect(house.server.sockets.isEmpty)
+    }
+
+    @Test func `accepts a bounded number of connections in a turn, and the others in the next ones`() throws {
+        let house = try AdminHouse()
+        let most = AdminServer.acceptsPerTurn
+        let crowd = try house.crowd(3 * most, asking: "GET /healthz/live HTTP/1.1\r\nHost: a\r\n\r\n")
+        var served = 0
+        for _ in 0..<2 {
+            try house.turn(times: 1)
+            let now = crowd.count(where: \.hasHead)
+            #expect(now - served <= most)
+            served = now
+        }
+        #expect(served <= most, "the first turn accepts, the second one answers, and accepts as many")
+        try house.turn(until: { crowd.allSatisfy(\.hasHead) })
     }
 
     @Test func `closes when the client asks for it`() throws {

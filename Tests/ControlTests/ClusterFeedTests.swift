@@ -1,4 +1,5 @@
 import Kubernetes
+import Manifests
 import Octets
 import Reactor
 import Routing
@@ -14,7 +15,8 @@ import Testing
 
     private final class Client: ClusterClient {
         func start() {}
-        func watchSecrets(_ names: Set<SecretName>) {}
+        let wanted = Lock<[Set<SecretName>]>([])
+        func watchSecrets(_ names: Set<SecretName>) { wanted.withLock { $0.append(names) } }
         func watchNodes() {}
         func stop() {}
     }
@@ -24,6 +26,40 @@ import Testing
         """
 
     private func feed() throws -> ClusterFeed { try ClusterFeed(source: source, client: client) }
+
+    /// A Gateway whose only server names a Secret.
+    private static let secure = """
+        apiVersion: networking.istio.io/v1
+        kind: Gateway
+        metadata: {name: gw, namespace: edge}
+        spec:
+          selector: {istio: ingressgateway}
+          servers:
+          - port: {number: 443, name: s, protocol: HTTPS}
+            hosts: [x.test]
+            tls: {mode: SIMPLE, credentialName: tls}
+        """
+
+    /// A server that never answers is waited for as long as the caller says: `check` says 30 s.
+    @Test func `a reading of the cluster ends when the server takes too long`() throws {
+        let began = MonotonicTime.now()
+        let failure = #expect(throws: ClusterReadingError.self) {
+            try ClusterReading(
+                ManifestSet(), source: source, client: client, options: CompileOptions(), wait: .milliseconds(1))
+        }
+        #expect(failure?.description.contains("was waited for 0.001 seconds: listing ") == true)
+        #expect(MonotonicTime.now().nanoseconds(since: began) < 30_000_000_000)
+    }
+
+    @Test func `a reading of the cluster goes on without Secrets that do not come`() throws {
+        source.receive(ClusterWorld.lists(Self.secure))
+        var options = CompileOptions()
+        options.gatewayNamespace = "edge"
+        let reading = try ClusterReading(
+            ManifestSet(), source: source, client: client, options: options, wait: .milliseconds(1))
+        #expect(client.wanted.withLock(\.count) == 1)
+        #expect(reading.alone().set.inventory.gateways.map(\.meta.name) == ["gw"])
+    }
 
     @Test func `the first load waits for all kinds`() throws {
         let feed = try feed()

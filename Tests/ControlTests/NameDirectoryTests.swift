@@ -52,9 +52,9 @@ import Testing
 
     @Test func `delays no name of another domain, however many there are of it`() throws {
         let names = try SilentNames()
-        let silent = Set((0..<NameSchedule.places * 2).map { "a\($0).silent.test" })
+        let silent = Set((0..<NameSchedule.mostAtOnce * 2).map { "a\($0).silent.test" })
         names.directory.want(silent)
-        #expect(names.wait { _ in names.asked == NameSchedule.domainPlaces })
+        #expect(names.wait { _ in names.asked == NameSchedule.mostOfDomain })
         names.directory.want(silent.union(["z.good.test"]))
         #expect(names.wait { $0.addresses["z.good.test"] != nil })
         names.release()
@@ -118,18 +118,18 @@ import Testing
         _ = schedule.want(slow.union(["good.test"]))
         let taken = schedule.takeDue(now: after(.seconds(10)))
         #expect(taken.first == "good.test")
-        #expect(taken.count == 1 + NameSchedule.domainPlaces)
+        #expect(taken.count == 1 + NameSchedule.mostOfDomain)
         let waits = schedule.takeWaits()
         #expect(waits > 0 && schedule.takeWaits() == 0)
     }
 
     @Test func `notes that names wait when all places are taken, and not before`() {
         var schedule = NameSchedule()
-        _ = schedule.want(Set((0..<NameSchedule.places).map { "a.d\($0).test" }))
-        #expect(schedule.takeDue(now: start).count == NameSchedule.places && schedule.takeWaits() == 0)
+        _ = schedule.want(Set((0..<NameSchedule.mostAtOnce).map { "a.d\($0).test" }))
+        #expect(schedule.takeDue(now: start).count == NameSchedule.mostAtOnce && schedule.takeWaits() == 0)
         var crowded = NameSchedule()
-        _ = crowded.want(Set((0...NameSchedule.places).map { "a.d\($0).test" }))
-        #expect(crowded.takeDue(now: start).count == NameSchedule.places)
+        _ = crowded.want(Set((0...NameSchedule.mostAtOnce).map { "a.d\($0).test" }))
+        #expect(crowded.takeDue(now: start).count == NameSchedule.mostAtOnce)
         let waits = crowded.takeWaits()
         #expect(waits == 1 && crowded.takeWaits() == 0)
     }
@@ -140,7 +140,7 @@ import Testing
         let names = Set((0..<100).map { "a\($0).test.test" })
         _ = schedule.want(names)
         var running = schedule.takeDue(now: now)
-        #expect(running.count == NameSchedule.domainPlaces)
+        #expect(running.count == NameSchedule.mostOfDomain)
         _ = schedule.want(names.union(["new.test.test"]))
         var order: [String] = []
         while let name = running.popLast() {
@@ -148,7 +148,7 @@ import Testing
             _ = schedule.ended(name, ["10.0.0.1"], nil, isSlow: false, next: now + .seconds(1000))
             now = now + .milliseconds(100)
             running += schedule.takeDue(now: now)
-            #expect(running.count <= NameSchedule.domainPlaces)
+            #expect(running.count <= NameSchedule.mostOfDomain)
         }
         #expect(Set(order).count == 101)
         #expect(order.firstIndex(of: "new.test.test") ?? 100 < 2)

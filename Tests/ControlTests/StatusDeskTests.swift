@@ -15,7 +15,9 @@ private struct Office {
     var writes: [StatusDesk.Write] = []
     var notes: [String] = []
 
-    init(rate: Int = 10) { desk = StatusDesk(owner: Self.owner, instance: "pod-1", rate: rate) }
+    init(rate: Int = 10, most: Int = StatusDesk.mostObserved) {
+        desk = StatusDesk(owner: Self.owner, instance: "pod-1", rate: rate, most: most)
+    }
 
     static func reference(_ name: String) -> ObjectReference {
         ObjectReference(kind: "VirtualService", namespace: "shop", name: name)
@@ -211,6 +213,30 @@ private struct Office {
         office.desk.report([Office.verdict("a", generation: 3)])
         office.work()
         #expect(office.patches.count == 1)
+    }
+
+    @Test func `writes an object once, however often it has changed meanwhile`() {
+        var office = Office()
+        office.desk.lead(true)
+        for _ in 0..<500 { for name in ["a", "b"] { office.put(name) } }
+        for _ in 0..<20 { office.desk.report([Office.verdict("a"), Office.verdict("b")]) }
+        office.work()
+        #expect(office.patches.count == 2)
+    }
+
+    @Test func `knows a limited number of objects, says so once, and takes others when some are gone`() {
+        var office = Office(most: 3)
+        office.desk.lead(true)
+        office.desk.report((0..<6).map { Office.verdict("v\($0)") })
+        for number in 0..<5 { office.put("v\(number)") }
+        office.put("v0")    // one that is known
+        office.work()
+        #expect(Set(office.patches.map(\.path)).count == 3 && office.desk.failures == 2)
+        #expect(office.notes.count { $0.contains("the status of 3 objects is written") } == 1)
+        office.desk.forget(Office.reference("v0"))
+        office.put("v5")
+        office.work()
+        #expect(Set(office.patches.map(\.path)).count == 4 && office.desk.failures == 2)
     }
 
     @Test func `writes no faster than its rate`() {

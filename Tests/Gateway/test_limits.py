@@ -1,5 +1,7 @@
 """What is held open, or piles up, is bounded: header sections, bodies without progress, connections to endpoints."""
 
+import os
+import resource
 import signal
 import socket
 import threading
@@ -271,3 +273,42 @@ def test_a_match_that_costs_too_much_is_answered_and_counted(web):
             client.send("GET /" + "a" * 2000 + " HTTP/1.1\r\nhost: a\r\n\r\n")
             assert client.response().status == 404
         assert gateway.metric(REACHED.format("match_work")) == 1
+
+
+def first_free(process):
+    """The number that the process's next descriptor gets."""
+    used = {int(name) for name in os.listdir(f"/proc/{process}/fd")}
+    return next(number for number in range(len(used) + 1) if number not in used)
+
+
+def test_listeners_rest_while_no_descriptor_is_left():
+    with Echo() as web, Gateway(config(web)) as gateway:
+        process = gateway.process.pid
+        with socket.create_connection(("127.0.0.1", gateway.status_port)) as status:
+            stream = status.makefile("rb")
+
+            def metrics():
+                """By the connection that is there: another one would not be accepted."""
+                status.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                head = iter(stream.readline, b"\r\n")
+                length = next(int(line.split(b":")[1]) for line in list(head) if line.startswith(b"content-length:"))
+                return stream.read(length).decode()
+
+            def grown(name):
+                lines = [line for line in metrics().splitlines() if line.startswith(name)]
+                return lines and float(lines[0].split()[-1]) >= 1
+
+            assert not grown('portico_limit_reached_total{limit="admin_pause"}')
+            before = resource.prlimit(process, resource.RLIMIT_NOFILE)
+            resource.prlimit(process, resource.RLIMIT_NOFILE, (first_free(process), before[1]))
+            with socket.create_connection(("127.0.0.1", gateway.port)) as client, \
+                    socket.create_connection(("127.0.0.1", gateway.admin_port)) as admin:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                admin.sendall(b"GET /routes HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                waiting.until(lambda: grown("portico_accept_failures_total"), 20, "a worker's failure")
+                waiting.until(
+                    lambda: grown('portico_limit_reached_total{limit="admin_pause"}'), 20, "the admin listener's")
+                resource.prlimit(process, resource.RLIMIT_NOFILE, before)
+                for waited in (client, admin):     # both listeners try again by themselves
+                    waited.settimeout(60)
+                    assert waited.recv(1000).startswith(b"HTTP/1.1 200 ")

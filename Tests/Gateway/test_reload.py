@@ -307,6 +307,32 @@ def test_a_reload_that_takes_long_holds_up_neither_health_nor_sigterm(two, tmp_p
             is_alive(gateway)
 
 
+def test_those_who_wait_for_a_reload_are_limited(two, tmp_path, fifo):
+    """Also those who have left: the connections of the admin listener do not bound them."""
+    ask = b"POST /reload HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    def asks(gateway):
+        client = socket.create_connection(("127.0.0.1", gateway.admin_port))
+        client.sendall(ask)
+        return client
+
+    with slow_gateway(two, tmp_path, fifo) as gateway:
+        fifo.write_text("")
+        gateway.wait_ready()
+        clients = [asks(gateway) for _ in range(70)]
+        reached = r'^portico_limit_reached_total\{limit="reload_waits"\}'
+        waiting.until(lambda: gateway.metric(reached) >= 1, 20, "those beyond the limit are answered")
+        for client in clients:
+            client.close()
+        for loads in (2, 3):    # the others have asked while the first reload was under way
+            fifo.write_text("")
+            waiting.until(lambda: gateway.metric(r'^portico_reloads_total\{result="success"') == loads, 20, "a reload")
+        with asks(gateway) as client:
+            client.settimeout(60)
+            fifo.write_text("")
+            assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_certificate_that_is_a_fifo_is_an_error_and_not_waited_for(two, tmp_path, fifo):
     tls = {"mode": "SIMPLE", "serverCertificate": str(fifo), "privateKey": str(fifo)}
     config = [objects.gateway("secure", 8443, "HTTPS", tls=tls), *routes("one", extra=services(two))]

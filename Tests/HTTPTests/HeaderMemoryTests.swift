@@ -87,16 +87,16 @@ import Testing
         for number in 1...ResetAllowance.most {
             if !allowance.reset(at: 1) { Issue.record("\(number) were too many") }
             pauses += allowance.takePause()
-            if number == ResetAllowance.burst { #expect(pauses == 0) }
+            if number == ResetAllowance.mostAtOnce { #expect(pauses == 0) }
         }
-        #expect(pauses == (ResetAllowance.most - ResetAllowance.burst) * 1000 / ResetAllowance.perSecond)
+        #expect(pauses == (ResetAllowance.most - ResetAllowance.mostAtOnce) * 1000 / ResetAllowance.cancelsPerSecond)
         let isBorne = allowance.reset(at: 1)
         #expect(!isBorne)
     }
 
     @Test func `pause their connection for half a second at a time, at most`() {
         var allowance = ResetAllowance()
-        let debt = ResetAllowance.burst + 2 * ResetAllowance.perSecond
+        let debt = ResetAllowance.mostAtOnce + 2 * ResetAllowance.cancelsPerSecond
         for _ in 0..<debt { _ = allowance.reset(at: 1) }
         let pauses = (0..<6).map { _ in allowance.takePause() }
         #expect(pauses == [500, 500, 500, 500, 0, 0] && allowance.isSlow)

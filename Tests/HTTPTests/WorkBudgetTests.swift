@@ -6,14 +6,14 @@ import Testing
 @Suite struct `A budget of work` {
     @Test func `bounds what a connection takes of one turn`() {
         var budget = WorkBudget(isServer: true)
-        budget.use(WorkBudget.quotaOfTurn - 1)
-        #expect(budget.hasLeft(of: WorkBudget.quotaOfTurn))
+        budget.use(WorkBudget.quotaPerTurn - 1)
+        #expect(budget.hasLeft(of: WorkBudget.quotaPerTurn))
         budget.use(1)
-        #expect(!budget.hasLeft(of: WorkBudget.quotaOfTurn))
+        #expect(!budget.hasLeft(of: WorkBudget.quotaPerTurn))
         let used = budget.endTurn()
-        #expect(used == WorkBudget.quotaOfTurn && budget.hasLeft(of: WorkBudget.quotaOfTurn))
-        let isBorne = budget.waste(WorkBudget.quotaOfTurn, at: 0)
-        #expect(isBorne && !budget.hasLeft(of: WorkBudget.quotaOfTurn), "useless work takes of the quota too")
+        #expect(used == WorkBudget.quotaPerTurn && budget.hasLeft(of: WorkBudget.quotaPerTurn))
+        let isBorne = budget.waste(WorkBudget.quotaPerTurn, at: 0)
+        #expect(isBorne && !budget.hasLeft(of: WorkBudget.quotaPerTurn), "useless work takes of the quota too")
     }
 
     @Test(arguments: [(true, 20_000, 1000), (false, 100_000, 5000)])
@@ -46,7 +46,7 @@ import Testing
         #expect(WorkCost.streams(1_000_000) == 250_000)
         var budget = WorkBudget(isServer: false)
         for _ in 0..<10_000 { _ = budget.waste(.max, at: .max) }
-        #expect(budget.allowance == 100_000 && !budget.hasLeft(of: WorkBudget.quotaOfTurn))
+        #expect(budget.allowance == 100_000 && !budget.hasLeft(of: WorkBudget.quotaPerTurn))
     }
 }
 

@@ -176,6 +176,17 @@ private func service(_ name: String) -> String {
         #expect(set.diagnostics.count < 20)
     }
 
+    @Test(arguments: [(3, 0), (4, 1)]) func `reads a limited number of JSON objects`(count: Int, errors: Int) {
+        let objects = (0..<count).map { number in
+            #"{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s\#(number)"}, "#
+                + #""spec": {"ports": [{"port": 80}]}}"#
+        }
+        let text = Array(objects.joined(separator: " ").utf8)
+        let set = ManifestReader.load(sources: [("a.json", text[...])], jsonObjects: 3)
+        #expect(set.inventory.services.map(\.meta.name) == ["s0", "s1", "s2"])
+        #expect(set.diagnostics.count { $0.severity == .error } == errors)
+    }
+
     @Test func `keeps what stands before a last fault`() {
         let set = load(service("a") + "---\n" + service("b") + "---\na: [\n")
         #expect(set.inventory.services.map(\.meta.name) == ["a", "b"])
@@ -372,6 +383,13 @@ private func service(_ name: String) -> String {
                 "{ports", with: "{type: \(String(repeating: "x", count: 100_000)), ports"))
         #expect(set.diagnostics.count == 1)
         #expect(set.diagnostics.text.utf8.count < 1000)
+    }
+
+    @Test func `is short, however many octets a character has in the file`() {
+        let character = "x" + String(repeating: "\u{301}", count: 50_000)
+        let set = load(service("a").replacing("{ports", with: "{type: \(character), ports"))
+        #expect(set.diagnostics.count == 1)
+        #expect(set.diagnostics.text.utf8.count < 3000)
     }
 
     @Test func `lists a limited number of problems of one file`() {

@@ -31,6 +31,14 @@ import Testing
         #expect(Set(found.map { ObjectIdentifier($0) }).count == 2)
     }
 
+    @Test func `have 1,024 octets at most`() {
+        #expect(load(service([String(repeating: "a", count: 1024)])).diagnostics.isEmpty)
+        for count in [0, 1025] {
+            let set = load(service([String(repeating: "a", count: count)]))
+            #expect(set.diagnostics.map(\.code) == ["invalid-regex"])
+        }
+    }
+
     @Test func `are at most so many different ones in an object`() {
         let limit = 500
         #expect(load(service((0..<limit).map { "/a\($0)" } + ["/a0"])).diagnostics.isEmpty)

@@ -157,3 +157,20 @@ private func outline(_ tree: Tree, _ node: NodeIndex) -> [String] {
         #expect(decodedBase64(text.utf8) == nil)
     }
 }
+
+/// What is guessed of a document that is no YAML.
+@Suite struct `The identity of a lost document` {
+    private func name(_ text: String) -> String? {
+        LostDocument(ArraySlice(text.utf8)).identity(defaultNamespace: "edge")?.name
+    }
+
+    @Test func `is looked for in a limited part of it`() {
+        let object = "kind: Service\nmetadata:\n  name: a\n"
+        #expect(name(object) == "a")
+        #expect(name(String(repeating: "#\n", count: 900) + object) == "a")
+        #expect(name(String(repeating: "#\n", count: 1001) + object) == nil, "too many lines")
+        #expect(name(String(repeating: "#", count: 70_000) + "\n" + object) == nil, "too many octets")
+        let padding = String(repeating: " ", count: 600)
+        #expect(name("kind: Service\nmetadata:\n  name: \(padding)a\n") == nil, "too long a line")
+    }
+}

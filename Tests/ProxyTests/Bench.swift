@@ -207,6 +207,14 @@ final class Bench {
         return peer
     }
 
+    /// Clients that have connected, which the worker has not accepted yet.
+    func crowd(_ count: Int) throws -> [Peer] {
+        let address = try #require(SocketAddress(unixPath: name))
+        let crowd = try (0..<count).map { _ in Peer(try Socket.connect(address)) }
+        clients += crowd
+        return crowd
+    }
+
     /// A client that has sent that much of a request in HTTP/1.1.
     func client(sending text: String) throws -> Peer {
         let peer = try client()

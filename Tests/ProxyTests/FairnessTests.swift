@@ -1,5 +1,6 @@
 import HTTP
 import Octets
+import Synchronization
 import Testing
 
 @testable import Proxy
@@ -73,10 +74,21 @@ import Testing
             for flooder in flooders { flooder.drain() }
             if round < 2 { most = 0 }    // that they have much to do is known when they have been read once
         }
-        #expect(most <= 4 * WorkBudget.quotaOfTurn, "\(most)")
+        #expect(most <= 4 * WorkBudget.quotaPerTurn, "\(most)")
         for _ in 0..<10_000 where flooders.contains(where: { !$0.isDone }) { bench.worker.turn(isHurried: true) }
         let rest = flooders.map { $0.sent - $0.arrived }
         #expect(rest.allSatisfy { $0 == 0 }, "something of a body is lost: \(rest)")
+    }
+
+    @Test func `accepts a bounded number of connections, and the others in the next ones`() throws {
+        let bench = try Bench()
+        let most = Listeners.acceptsPerTurn
+        let crowd = try bench.crowd(2 * most + 5)
+        for accepted in [most, 2 * most, 2 * most + 5] {
+            bench.worker.turn(isHurried: true)
+            #expect(bench.status.downstreamConnections.load(ordering: .relaxed) == accepted)
+        }
+        #expect(crowd.count == 2 * most + 5)
     }
 
     @Test func `moves little of large bodies in a turn when many have one`() throws {
@@ -124,7 +136,7 @@ import Testing
             most = max(most, bench.worker.services.pools.work)
         }
         #expect(bench.active == crowd.count * Self.streams)
-        #expect(most <= 3 * WorkBudget.quotaOfTurn + Int32(crowd.count) * WorkBudget.leastQuota, "\(most)")
+        #expect(most <= 3 * WorkBudget.quotaPerTurn + Int32(crowd.count) * WorkBudget.leastQuota, "\(most)")
     }
 
     @Test func `ends the requests of few clients when many leave at once`() throws {

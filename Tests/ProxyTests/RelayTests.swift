@@ -101,7 +101,7 @@ import Testing
         #expect(sent > 0 && sent < all.count)
         var held = 0
         bench.worker.loop.forEachConnection { held += $0.waitingOctets }
-        #expect(held > 0 && held <= PipePool.room && bench.metrics.value(.relayBuffer) > 0)
+        #expect(held > 0 && held <= PipePool.pipeOctets && bench.metrics.value(.relayBuffer) > 0)
         var received: [UInt8] = []
         var hasFinished = false
         while !to.isEnded {

@@ -100,7 +100,7 @@ extension Connection {
         let world = try World()
         let (client, endpoint) = try world.connect()
         let sent = world.stuff(client)
-        #expect(world.heldInPipes > 0 && world.heldInPipes <= PipePool.room)
+        #expect(world.heldInPipes > 0 && world.heldInPipes <= PipePool.pipeOctets)
         client.finish()
         world.bench.settle()
         var received: [UInt8] = []

@@ -1,8 +1,9 @@
 import Glibc
-import Reactor
 import Support
 import Synchronization
 import Testing
+
+@testable import Reactor
 
 /// The doors between threads.
 @Suite struct `A mailbox` {
@@ -44,6 +45,20 @@ import Testing
             #expect(bell.takeAll().count == 1)
             #expect(!DescriptorWait.untilReadable(bell.descriptor, milliseconds: 0))
         }
+    }
+
+    @Test func `wakes a poller that takes a bounded number of events in a turn, and the rest in the next`() throws {
+        let poller = try Poller()
+        let bells = try (0..<Poller.eventsPerTurn + 20).map { _ in try Mailbox<Void>() }
+        for (number, bell) in bells.enumerated() {
+            try poller.watchReadable(bell.descriptor, token: UInt64(number))
+            bell.post(())
+        }
+        #expect(poller.wait(milliseconds: 10_000) == Poller.eventsPerTurn)
+        for index in 0..<Poller.eventsPerTurn { _ = bells[Int(poller[index].token)].takeAll() }
+        #expect(poller.wait(milliseconds: 10_000) == 20)
+        for index in 0..<20 { _ = bells[Int(poller[index].token)].takeAll() }
+        #expect(poller.wait(milliseconds: 0) == 0)
     }
 
     @Test func `wakes a poller under its token`() throws {

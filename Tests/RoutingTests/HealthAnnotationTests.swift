@@ -30,6 +30,18 @@ import Testing
         world(annotations).plan.diagnostics.filter { ["invalid-annotation", "no-effect"].contains($0.code) }
     }
 
+    @Test(arguments: [
+        ("path", "/" + String(repeating: "a", count: 1023), "a"),
+        ("host", String(repeating: "a", count: 260), "a"),
+        ("statuses", Array(repeating: "200", count: 32).joined(separator: ","), ",200"),
+    ]) func `are refused with values that are too long`(name: String, value: String, further: String) {
+        func problems(_ value: String) -> [Diagnostic] {
+            self.problems("portico.dev/health-check: http, portico.dev/health-check-\(name): '\(value)'")
+        }
+        #expect(problems(value).isEmpty)
+        #expect(problems(value + further).map(\.code) == ["invalid-annotation"])
+    }
+
     @Test func `are made where the annotation says so, with Kubernetes' defaults`() throws {
         #expect(policy("a: b") == nil)
         let found = try #require(policy("portico.dev/health-check: tcp"))

@@ -8,6 +8,13 @@ import Testing
 /// Definitions that somebody writes to make loads take minutes. The limits of time are those of a test
 /// that would hang; where it was possible a test counts instead.
 @Suite struct `What definitions cost` {
+    @Test func `is bounded for names that are looked for, of which none is proposed beyond`() {
+        let problems = Problems(looks: 3)
+        #expect(problems.nearest(to: "abc", among: ["xyz", "abd"]) == "abd")
+        #expect(problems.nearest(to: "abc", among: ["xyz", "abd"]) == "abd", "a search that has begun ends")
+        #expect(problems.nearest(to: "abc", among: ["abd"]) == nil)
+    }
+
     private func rules(_ count: Int) -> String {
         let rules = (0..<count).map { "{match: [{uri: {exact: /\($0)}}], \(World.to("a"))}" }
         return World.virtualService("[\(rules.joined(separator: ", "))]")

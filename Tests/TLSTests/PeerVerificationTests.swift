@@ -165,10 +165,10 @@ private func failure(_ client: String?, _ change: (inout PeerRequirement) -> Voi
         #expect(
             failure(certificates.requirement { $0.revocations = many })
                 == .tooLarge(what: "the number of revocation lists", limit: PEM.revocationLimit))
-        let long = [UInt8](repeating: 10, count: PEM.revocationOctets + 1)
+        let long = [UInt8](repeating: 10, count: PEM.mostRevocationOctets + 1)
         #expect(
             failure(certificates.requirement { $0.revocations = long })
-                == .tooLarge(what: "the length of the revocation lists in octets", limit: PEM.revocationOctets))
+                == .tooLarge(what: "the length of the revocation lists in octets", limit: PEM.mostRevocationOctets))
     }
 
     @Test func `has an identity of its own with each part`() throws {

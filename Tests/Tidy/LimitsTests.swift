@@ -12,27 +12,48 @@ import Testing
     /// The constants of the sources that are named as limits, as `Module/File.name`; those of the test program are its
     /// own matter.
     private func constants() -> Set<String> {
-        let declaration = /^ +(?:(?:package|private|fileprivate) )*(?:static (?:let|var)|var) (\w+)/
-        let beginnings = ["most", "longest", "maximum", "largest"]
-        let endings = ["Limit", "PerTurn"]
+        let declaration = /^ +(?:@\w+ )*(?:(?:package|private|fileprivate) )*(?:static (?:let|var)|var) (\w+)/
+        let further = /, (\w+)(?:: [\w.]+)? =/
         var found: Set<String> = []
         for file in tree.sources where file.module != "portico-echo" {
             let name = file.path.split(separator: "/").last?.dropLast(".swift".count) ?? ""
-            for line in file.code.lines where line.has(oneOf: beginnings + endings) {
+            for line in file.code.lines where line.has("static ") || line.hasPrefix("    package var") {
                 guard let match = line.prefixMatch(of: declaration) else { continue }
-                let isStatic = line.contains("static ") || line.hasPrefix("    package var")
-                let isNamed =
-                    beginnings.contains { Self.begins(match.1, with: $0) }
-                    || line.contains("static ") && endings.contains { match.1.hasSuffix($0) }
-                guard isStatic, isNamed else { continue }
-                found.insert("\(file.module)/\(name).\(match.1)")
+                let isStatic = line.has("static ")
+                let names = [match.1] + (isStatic ? line.matches(of: further).map(\.1) : [])
+                for each in names where Self.isLimit(each, isStatic: isStatic) {
+                    found.insert("\(file.module)/\(name).\(each)")
+                }
             }
         }
         return found
     }
 
+    /// Whether a name says that something is bounded, in number, size or time.
+    private static func isLimit(_ name: Substring, isStatic: Bool) -> Bool {
+        let beginnings = ["most", "longest", "maximum", "largest"]
+        if beginnings.contains(where: { begins(name, with: $0) }) { return true }
+        guard isStatic else { return false }
+        let endings = ["Limit", "Octets", "Time", "Pause", "PauseMilliseconds"]
+        return ["limit", "pause"].contains(name) || begins(name, with: "shortest") || begins(name, with: "kept")
+            || endings.contains(where: { name.hasSuffix($0) }) || name.contains(/Per[A-Z]\w+$/)
+    }
+
     private static func begins(_ name: Substring, with word: String) -> Bool {
         name.hasPrefix(word) && name.dropFirst(word.count).first?.isLowercase != true
+    }
+
+    /// What bounds the work for others has a name, and with it a row.
+    @Test func `are no numbers in the middle of code`() {
+        let modules = ["Admin", "Control", "HTTP", "Kubernetes", "Proxy", "TLS", "Telemetry"]
+        let literals = /\bfor _ in 0\.\.<\d|\.prefix\(\d{2,}\)|\b(?:most|limit|upTo|keeping): \d{2,}/
+        // What forms have: a name of ALPN, a key, the beginning of a name.
+        let known = ["TLSClientContext.swift", "TicketKeyFile.swift", "HTTP1Fields.swift"]
+        for file in tree.sources where modules.contains(file.module) && !known.contains(where: file.path.hasSuffix) {
+            for (number, line) in file.code.lines.enumerated() {
+                #expect(!line.contains(literals), "\(file.path):\(number + 1): give the number a name: \(line)")
+            }
+        }
     }
 
     // MARK: how each is counted

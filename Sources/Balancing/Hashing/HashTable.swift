@@ -2,6 +2,8 @@
 /// seconds; immutable then. Any thread.
 /// Source: envoyproxy/envoy source/extensions/load_balancing_policies/ring_hash/ring_hash_lb.cc; envoyproxy/envoy
 /// source/extensions/load_balancing_policies/maglev/maglev_lb.cc.
+///
+/// Thread: any. Freed by: the last of its `ClusterState` and the lists that are found by it.
 package final class HashTable: Sendable {
     /// What is needed to make one.
     package struct Job: Sendable {

@@ -1,4 +1,6 @@
-/// How a list of endpoints is found by hash. Immutable; any thread.
+/// How a list of endpoints is found by hash. Immutable.
+///
+/// Thread: any. Freed by: its `EndpointList`.
 final class Hashing: Sendable {
     private let table: HashTable
     /// The place in the list of each endpoint of the table, -1 for one that has left; empty when the two are the same.

@@ -64,7 +64,9 @@ package enum EndpointHealth: UInt8, Sendable {
     case failing
 }
 
-/// How many checks of a Service's port were passed, and how many were not. Any thread.
+/// How many checks of a Service's port were passed, and how many were not.
+///
+/// Thread: any. Freed by: the last of the `HealthDirectory`, a `ClusterState` and a check that is under way.
 package final class HealthCounts: Sendable {
     /// The Service's host and port.
     package let name: String

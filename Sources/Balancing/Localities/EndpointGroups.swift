@@ -1,7 +1,11 @@
 /// Parts of a list that get a share of the requests each. Immutable but for the rotations, which all workers share; any
 /// thread.
+///
+/// Thread: any. Freed by: its `EndpointList`.
 final class EndpointGroups: Sendable {
     /// A part of a list, as a list of its own.
+    ///
+    /// Thread: any. Freed by: its `EndpointGroups`.
     final class Group: Sendable {
         let list: EndpointList
         /// The place of its first endpoint in the whole list.

@@ -13,6 +13,8 @@ package enum OutlierEvent: Sendable {
 
 /// Watches the endpoints of one cluster, for all workers and over reloads. It belongs to the `ClusterState`.
 /// Counting an answer touches the endpoint's own line; the lock is for ejections and the control plane.
+///
+/// Thread: any. Freed by: the last of its `ClusterState`, a list and a request whose answer is counted.
 package final class OutlierDetector: Sendable {
     /// An endpoint, by identity.
     struct Key: Hashable {
@@ -204,7 +206,9 @@ package final class OutlierDetector: Sendable {
 }
 
 /// The errors in a row of one endpoint in one cluster, which all workers count, and whether it is ejected: one word,
-/// alone on its cache lines. Any thread.
+/// alone on its cache lines.
+///
+/// Thread: any. Freed by: the last list or request that has it.
 final class OutlierMonitor: Sendable {
     let endpoint: EndpointState
     let thresholds: OutlierThresholds

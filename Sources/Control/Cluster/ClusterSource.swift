@@ -9,6 +9,8 @@ internal import Telemetry
 /// The API server of Kubernetes as a source of objects. The client's thread hands over what it learns, which is decoded
 /// there and kept until it is taken: changed EndpointSlices and Pods by the control plane, at once; everything by the
 /// next load. Any thread may use it.
+///
+/// Thread: any. Freed by: the last of the client's thread, the loader and the `ClusterFeed`.
 package final class ClusterSource: ResourceSink, Sendable {
     /// The kinds that are read of a cluster.
     package static let kinds: [ResourceKind] =

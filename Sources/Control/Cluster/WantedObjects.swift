@@ -9,7 +9,7 @@ internal import Synchronization
 /// the Nodes. It has them watched, and lets the load wait for those that no earlier plan has needed: a plan that took
 /// effect without them would answer requests by errors that the plan before it served.
 ///
-/// It is used by one load at a time, on the loader's thread. Freed by: the loader, with the control plane.
+/// Thread: any, but one load at a time waits. Freed by: `ClusterFeed` and the loader.
 final class WantedObjects: Sendable {
     private let source: ClusterSource
     private let client: any ClusterClient

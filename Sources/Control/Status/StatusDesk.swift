@@ -76,11 +76,21 @@ struct StatusDesk {
     private static let refusedPauseMilliseconds: Int64 = 30_000
     private static let failedPauseMilliseconds: Int64 = 2_000
     private static let longestPauseSeconds = 300
+    /// How often another writer may change our condition of an object back.
+    private static let mostChangedBack = 2
     /// Missing permissions that are named: one of each namespace would be too many lines.
     static let mostNamedPermissions = 100
 
-    /// - Parameter rate: writes in a second, 1 or more.
-    init(owner: StatusOwner, instance: String, rate: Int) {
+    /// Objects of all kinds whose status is known; of a further one it is not written.
+    static let mostObserved = 1_000_000
+    private let most: Int
+    private var isCrowded = false    // that was said
+
+    /// - Parameters:
+    ///   - rate: writes in a second, 1 or more.
+    ///   - most: objects that are observed; tests have fewer.
+    init(owner: StatusOwner, instance: String, rate: Int, most: Int = mostObserved) {
+        self.most = most
         self.owner = owner
         self.instance = instance
         interval = Int64((1000 + rate - 1) / rate)
@@ -109,10 +119,18 @@ struct StatusDesk {
 
     /// An object is in the cluster like this.
     mutating func observe(_ object: ObservedObject) {
+        guard observed.count < most || observed[object.identity] != nil else { return crowded(object) }
         let old = observed.updateValue(object, forKey: object.identity)
         guard isLeading, old?.resourceVersion != object.resourceVersion else { return }
         if let mine = written[object.identity], old?.own == mine.own, object.own != mine.own { changedBack(object) }
         enqueue(object.identity)
+    }
+
+    private mutating func crowded(_ object: ObservedObject) {
+        failures += 1
+        guard !isCrowded else { return }
+        isCrowded = true
+        notes.append("\(object.identity): the status of \(most) objects is written, and not that of further ones")
     }
 
     private mutating func changedBack(_ object: ObservedObject) {
@@ -120,7 +138,7 @@ struct StatusDesk {
         mine.changedBack = mine.generation == object.generation ? mine.changedBack + 1 : 1
         mine.generation = object.generation
         written[object.identity] = mine
-        guard mine.changedBack >= 2, contested.insert(object.identity).inserted else { return }
+        guard mine.changedBack >= Self.mostChangedBack, contested.insert(object.identity).inserted else { return }
         notes.append(
             "\(object.identity): another writer has changed the condition \(owner.condition) back twice; its status is "
                 + "left alone until this process leads anew")

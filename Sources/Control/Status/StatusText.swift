@@ -50,7 +50,7 @@ enum StatusText {
     /// - Parameter instance: this replica.
     static func event(_ object: ObservedObject, _ own: OwnStatus, instance: String, seconds: Int) -> String {
         let (identity, now) = (object.identity, quoted(time(seconds)))
-        let name = String(identity.name.prefix(200))
+        let name = String(identity.name.unicodeScalars.prefix(mostNameScalars))
         let about =
             #"{"apiVersion":\#(quoted(object.apiVersion)),"kind":\#(quoted(identity.kind)),"#
             + #""namespace":\#(quoted(identity.namespace)),"name":\#(quoted(identity.name)),"#
@@ -66,6 +66,8 @@ enum StatusText {
 
     /// The server takes 1024 octets; of UTF-8 a scalar has at most four.
     private static let mostEventScalars = 250
+    /// Of an object's name in the name of its Event, to which the server adds some more: 253 at most.
+    private static let mostNameScalars = 200
 
     private static func quoted(_ text: String) -> String { JSONQuotes.quoted(text) }
 

@@ -16,6 +16,8 @@ extension ClusterWatch: ClusterRequests {}
 
 /// Writes into the status of the cluster's objects what the loads have found. One of several replicas does, elected by
 /// a Lease. It has a thread of its own; any thread may tell it something.
+///
+/// Thread: any. Freed by: the `ClusterSource`.
 package final class StatusWriter: Sendable {
     /// The identity of the writer, and how fast it writes.
     package struct Plan: Sendable {
@@ -131,6 +133,8 @@ package final class StatusWriter: Sendable {
 }
 
 /// What the thread has done, for others to read.
+///
+/// Thread: any. Freed by: the last of the `StatusWriter` and its thread.
 private final class StatusBoard: Sendable {
     let facts = Lock(StatusWriter.Facts())
 }

@@ -75,12 +75,12 @@ package struct HTTP1Limits: Equatable, Sendable {
     /// none.
     package var needsHostInOld = true
     /// How many informational responses (1xx) one request may have.
-    package static let usualInterimResponses = 16
+    package static let mostInterimResponses = 16
 
     /// Limits with the sizes that messages usually keep to.
     package init(
         headOctets: Int, fields: Int = 100, extensionOctets: Int = 4096, trailerOctets: Int = 16 << 10,
-        interimResponses: Int = HTTP1Limits.usualInterimResponses
+        interimResponses: Int = HTTP1Limits.mostInterimResponses
     ) {
         self.headOctets = headOctets
         self.fields = fields

@@ -37,6 +37,8 @@ package import Octets
     private let windowOctets: Int
     /// While so many octets wait for a client that does not read its responses, its next request is not read.
     private static let outputOctets = 65_536
+    /// Memory of a connection that has nothing to be read.
+    private static let keptOctets = 4096
     private var unconsumed = 0    // octets of body that the other side has not taken
     private var budget: WorkBudget
     /// Whether the last `receive` left octets because the connection's quota of this turn was used up. It stays
@@ -128,7 +130,7 @@ package import Octets
         kept.turnEnded(pools)
         inbox.take(min(parsed, inbox.count))
         parsed = 0
-        if inbox.isEmpty { inbox.clear(keeping: 4096) }
+        if inbox.isEmpty { inbox.clear(keeping: Self.keptOctets) }
     }
 
     /// Octets that came wait in here and may be read now, by `receive(.empty)`: a client's next request, or what

@@ -13,7 +13,7 @@ extension HTTP2Session {
 
     /// Whether nothing more should be read: the client does not read its answers. Windows do not bound headers and
     /// the ends of streams, so their octets are bounded here.
-    package var isReadPaused: Bool { isServer && outCount >= 2 * Self.framedOctets }
+    package var isReadPaused: Bool { isServer && outCount >= 2 * Self.mostFramedOctets }
 
     /// Gives what there is to send, up to about `limit` octets in `sink`.
     package func flush(into sink: OctetBuffer, limit: Int) {
@@ -110,7 +110,7 @@ extension HTTP2Session {
     /// Streams one after the other, a frame each, while there is a window and room.
     private func sendReady() {
         var left = ready.count
-        while !isTerminating, outCount < Self.framedOctets, let slot = ready.popFirst() {
+        while !isTerminating, outCount < Self.mostFramedOctets, let slot = ready.popFirst() {
             slots[slot].isReady = false
             let isBlocked = sendWindow <= 0 && slots[slot].waiting > 0
             if !isBlocked { frameWaiting(slot) }
@@ -142,7 +142,7 @@ extension HTTP2Session {
     func frameBody(_ slot: Int, _ rest: inout Octets) {
         guard !isTerminating else { return }
         var framed = 0
-        while rest.count > 0, outCount < Self.framedOctets {
+        while rest.count > 0, outCount < Self.mostFramedOctets {
             let window = min(sendWindow, slots[slot].sendWindow)
             let part = rest.prefix(min(Int(max(window, 0)), FrameHeader.defaultPayload))
             guard part.count > 0 else { break }

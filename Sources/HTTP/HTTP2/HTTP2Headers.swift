@@ -171,7 +171,7 @@ extension HTTP2Session {
         guard receiving.violation == nil else { return keepForLog(name, value, in: block) }
         receiving.size += name.count + value.count + 32
         receiving.count += 1
-        let most = receiving.rules.isInterim ? HTTP2Limits.interimOctets : limits.headerOctets
+        let most = receiving.rules.isInterim ? HTTP2Limits.mostInterimOctets : limits.headerOctets
         guard receiving.size <= most, receiving.count <= limits.headerFields else {
             receiving.violation = receiving.size <= most ? .tooManyHeaders : .headersTooLarge
             return keepForLog(name, value, in: block)
@@ -212,7 +212,7 @@ extension HTTP2Session {
             // Nothing but their number holds them back: a client's window does not.
             slots[slot].interimSections += 1
             waste(WorkCost.interimResponse, .interimFlood)
-            guard slots[slot].interimSections <= HTTP2Limits.interimSections else {
+            guard slots[slot].interimSections <= HTTP2Limits.mostInterimSections else {
                 return endStream(slot, for: .tooManyInterimResponses, block)
             }
         }

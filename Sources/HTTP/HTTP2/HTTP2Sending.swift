@@ -202,7 +202,7 @@ extension HTTP2Session {
 
     /// Whether a request can be framed now. What the peer does not read stays out of the frames: there it
     /// could not be taken back when it is given up.
-    var mayBegin: Bool { startedStreams < peer.concurrentStreams && outCount < Self.framedOctets }
+    var mayBegin: Bool { startedStreams < peer.concurrentStreams && outCount < Self.mostFramedOctets }
 
     /// Opens waiting streams as far as the peer's limit and the room for frames allow.
     func startWaiting() {

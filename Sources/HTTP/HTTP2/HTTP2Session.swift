@@ -27,8 +27,8 @@ package struct HTTP2Limits: Sendable {
     package var headerFields = 100
     /// Octets of an interim response (1xx), and the number of them that a stream may have: one more than are passed
     /// on, so that the owner sees that there are too many.
-    static let interimOctets = 16_384
-    static let interimSections = UInt8(clamping: HTTP1Limits.usualInterimResponses + 1)
+    static let mostInterimOctets = 16_384
+    static let mostInterimSections = UInt8(clamping: HTTP1Limits.mostInterimResponses + 1)
     /// The limits towards clients.
     package init() {}
 
@@ -122,7 +122,7 @@ package struct HTTP2Limits: Sendable {
     var resets = ResetAllowance()
 
     /// Frames of bodies are made ahead up to here; more waits with its stream.
-    static let framedOctets = 131_072
+    static let mostFramedOctets = 131_072
 
     /// - Parameter isServer: whether the peer is the client.
     package init(isServer: Bool, limits: HTTP2Limits, pools: MessagePools) {

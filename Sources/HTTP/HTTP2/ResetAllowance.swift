@@ -4,9 +4,9 @@
 /// then the connection is read more slowly, and only a client that goes on and completes next to nothing is cut off.
 struct ResetAllowance {
     /// Requests that may be cancelled at once before the connection is slowed down.
-    static let burst = 1000
+    static let mostAtOnce = 1000
     /// So many requests may be cancelled in a second from there on.
-    static let perSecond = 5000
+    static let cancelsPerSecond = 5000
     /// The connection ends when the cancelled requests exceed the completed ones by so many.
     static let most = 20_000
     /// So many cancelled requests of that excess are forgotten in a second.
@@ -21,7 +21,7 @@ struct ResetAllowance {
     mutating func reset(at now: UInt32) -> Bool {
         if now != second {
             let passed = Int(min(now &- second, 1000))
-            debt = max(0, debt - passed * Self.perSecond)
+            debt = max(0, debt - passed * Self.cancelsPerSecond)
             excess = max(0, excess - passed * Self.forgottenPerSecond)
             second = now
         }
@@ -34,13 +34,13 @@ struct ResetAllowance {
     mutating func completed() { if excess > 0 { excess -= 1 } }
 
     /// Whether little should be read at a time.
-    var isSlow: Bool { debt > Self.burst / 2 }
+    var isSlow: Bool { debt > Self.mostAtOnce / 2 }
 
     /// How long nothing should be read now, in milliseconds; 0: not at all. The caller waits that long.
     mutating func takePause() -> Int {
-        guard debt > Self.burst else { return 0 }
-        let pause = min((debt - Self.burst) * 1000 / Self.perSecond, Self.longestPauseMilliseconds)
-        debt -= pause * Self.perSecond / 1000
+        guard debt > Self.mostAtOnce else { return 0 }
+        let pause = min((debt - Self.mostAtOnce) * 1000 / Self.cancelsPerSecond, Self.longestPauseMilliseconds)
+        debt -= pause * Self.cancelsPerSecond / 1000
         return pause
     }
 

@@ -41,7 +41,7 @@ package import Octets
     /// What all sessions have had to do since the owner set it to 0, in units of `WorkBudget`.
     package var work: Int32 = 0
     /// Units that the session which is read now may take of the turn; set by the owner.
-    package var quota = WorkBudget.quotaOfTurn
+    package var quota = WorkBudget.quotaPerTurn
 
     /// Whether one of the next two has something to take.
     package private(set) var hasReachedLimit = false

@@ -90,6 +90,7 @@ extension Octets {
 
     /// Arithmetic on eight octets at once.
     enum Word {
+        /// 0x80 eight times: a look at a word tells by these bits which octets it has found.
         static var tops: UInt64 { 0x8080_8080_8080_8080 }
 
         /// The top bit of each octet that lies between the two, of those below 0x80.

@@ -50,7 +50,7 @@ final class APIConnection {
     private(set) var heardAt: Int64
     private var pingedAt: Int64?    // milliseconds, as `heardAt`
 
-    private static let readOctets = 131_072
+    static let readOctets = 131_072, octetsPerWrite = 65_536
     /// Streams that stay free for requests that are answered soon: of a server that allows few, half of those.
     private static let reservedStreams = 8
 
@@ -247,7 +247,7 @@ final class APIConnection {
         while phase == .open, !isWriteBlocked {
             if outbox.isEmpty {
                 guard session.wantsFlush else { return closeIfFinished() }
-                session.flush(into: outbox, limit: 65_536)
+                session.flush(into: outbox, limit: Self.octetsPerWrite)
                 noteEvents()
                 if outbox.isEmpty { return closeIfFinished() }
             }

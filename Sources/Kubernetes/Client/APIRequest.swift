@@ -70,9 +70,9 @@ struct Call {
     /// Whether lines are handed over as they come; the body of a refusal is taken whole.
     var isStreaming: Bool { isLasting && status == 200 }
     /// How many octets the answer may have.
-    var limit: Int { if case .whole(let limit) = request.form { limit } else { Self.refusalOctets } }
+    var limit: Int { if case .whole(let limit) = request.form { limit } else { Self.mostRefusalOctets } }
     /// Of an answer in the place of a watch.
-    private static let refusalOctets = 1 << 20
+    private static let mostRefusalOctets = 1 << 20
 
     /// Forgets what was received, so that the request can be made once more.
     mutating func restart() {

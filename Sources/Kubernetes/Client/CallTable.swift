@@ -142,16 +142,19 @@ struct CallTable {
         return true
     }
 
+    /// What a message has of that.
+    private static let mostFormScalars = 60
+
     /// What an answer is written in, if that is not JSON as it stands: a newer server has other forms, such as CBOR.
     /// nil also for an answer that does not say it.
     private static func unreadableForm(_ headers: HeaderBlock) -> String? {
         if let coding = headers.first(named: "content-encoding")?.string.lowercased(), coding != "identity" {
-            return AnswerWords.printable(coding, most: 60)
+            return AnswerWords.printable(coding, most: mostFormScalars)
         }
         guard let type = headers.first(named: "content-type")?.string.lowercased(),
             !type.hasPrefix("application/json")
         else { return nil }
-        return AnswerWords.printable(type, most: 60)
+        return AnswerWords.printable(type, most: mostFormScalars)
     }
 
     /// Octets of an answer have come.

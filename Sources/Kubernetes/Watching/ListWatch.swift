@@ -327,8 +327,11 @@ enum AnswerWords {
         return "the server answers \(status)" + (words.isEmpty ? "" : " (\(words))")
     }
 
+    /// Of a server's text.
+    static let mostScalars = 300
+
     /// A server's text without what a terminal or a log would act on, and not too long.
-    static func printable(_ text: String, most: Int = 300) -> String {
+    static func printable(_ text: String, most: Int = mostScalars) -> String {
         String(text.unicodeScalars.prefix(most).map { $0.value >= 0x20 && $0.value < 0x7f ? Character($0) : "?" })
     }
 }

@@ -266,9 +266,13 @@ final class Decoder {
 
     /// The beginning of a text for a report, because texts of a file may be megabytes long.
     static func clipped(_ text: String) -> String {
-        guard text.utf8.count > 600 else { return text }
-        return text.prefix(500) + "…"
+        guard text.utf8.count > longestText else { return text }
+        return String(text.unicodeScalars.prefix(mostScalars)) + "…"
     }
+
+    /// The longest text that a report has as a whole, in octets, and how many characters it has of a longer one. One
+    /// that a reader takes for a single character may have any number of these.
+    private static let longestText = 600, mostScalars = 500
 
     /// Reports once that further reports are not listed.
     private func countUnlisted(_ isFirst: Bool, _ whole: String, at node: NodeIndex) {

@@ -67,6 +67,8 @@ extension HTTPRedirect {
 extension HTTPDirectResponse {
     /// The largest body in octets: 1 MiB, as in Istio.
     private static let maximumBody = 1 << 20
+    /// A larger body is reported, and served.
+    private static let usualOctets = 100 << 10
 
     init?(_ value: Value) {
         guard var mapping = value.mapping() else { return nil }
@@ -83,7 +85,7 @@ extension HTTPDirectResponse {
             if let bytes { self.body = bytes.base64()?.withOctets(\.array) ?? [] }
             if self.body.count > Self.maximumBody {
                 field.error("too-large", "a body of more than 1 MiB")
-            } else if self.body.count > 100 << 10 {
+            } else if self.body.count > Self.usualOctets {
                 field.warning("too-large", "a body of more than 100 KiB")
             }
             // Source: RFC 9110 §15.3.5, §15.4.5.

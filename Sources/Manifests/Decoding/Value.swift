@@ -227,11 +227,14 @@ struct Value {
         return map
     }
 
+    /// A longer expression is an error.
+    static let mostExpressionOctets = 1024
+
     /// A regular expression. Equal texts of one load share it.
     func pattern() -> Pattern? {
         guard let source = string() else { return nil }
-        guard !source.isEmpty, source.utf8.count <= 1024 else {
-            error("invalid-regex", "an expression has 1 to 1024 octets")
+        guard !source.isEmpty, source.utf8.count <= Self.mostExpressionOctets else {
+            error("invalid-regex", "an expression has 1 to \(Self.mostExpressionOctets) octets")
             return nil
         }
         switch decoder.pattern(source) {

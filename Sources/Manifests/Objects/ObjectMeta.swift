@@ -24,6 +24,8 @@ package struct SourcePlace: Sendable, Hashable {
 }
 
 /// The name of a file. All places in the file share it, because there are more places than anything else.
+///
+/// Thread: any. Freed by: the last place in the file.
 final class SourceName: Sendable, Hashable {
     let text: String
     init(_ text: String) { self.text = text }
@@ -120,6 +122,7 @@ package struct ObjectMeta: Sendable {
 /// An optional value behind a reference, so that a field that is rarely used takes only 8 octets.
 @propertyWrapper
 package struct Rare<Value: Sendable>: Sendable {
+    /// Thread: any. Freed by: the last value that has it.
     private final class Storage: Sendable {
         let value: Value
         init(_ value: Value) { self.value = value }

@@ -4,11 +4,14 @@ struct LostDocument {
     private var fields: [String: String] = [:]
     private var section = ""
 
+    /// An object's names are at its beginning: what is read of a document, of a line and of a name.
+    private static let mostOctets = 64 << 10, mostLines = 1000, longestLine = 512, longestKey = 64
+
     init(_ text: ArraySlice<UInt8>) {
-        // An object's names are at its beginning.
-        let lines = text.prefix(64 << 10).split(separator: UInt8(ascii: "\n")).prefix(1000)
+        let lines = text.prefix(Self.mostOctets).split(separator: UInt8(ascii: "\n")).prefix(Self.mostLines)
         // No other line becomes a `String`, because it might be a line of a Secret.
-        for line in lines where line.count <= 512 && (line.first != UInt8(ascii: " ") || section == "metadata") {
+        for line in lines
+        where line.count <= Self.longestLine && (line.first != UInt8(ascii: " ") || section == "metadata") {
             read(String(decoding: line, as: UTF8.self))
         }
     }
@@ -51,6 +54,6 @@ struct LostDocument {
         if let quote = value.first, quote == "\"" || quote == "'", value.last == quote, value.count > 1 {
             value = value.dropFirst().dropLast()
         }
-        return key.isEmpty || key.utf8.count > 64 ? nil : (String(key), String(value))
+        return key.isEmpty || key.utf8.count > longestKey ? nil : (String(key), String(value))
     }
 }

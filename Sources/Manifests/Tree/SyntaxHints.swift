@@ -150,8 +150,13 @@ extension SyntaxError {
         return Self.text(ArraySlice(value.utf8))
     }
 
+    /// The longest text that a hint has, in octets.
+    private static let longestText = 200
+
     private static func text(_ octets: ArraySlice<UInt8>) -> String? {
-        guard !octets.isEmpty, octets.count <= 200, octets.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { return nil }
+        guard !octets.isEmpty, octets.count <= longestText, octets.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+            return nil
+        }
         let text = SurrogatePairs.putBack(FlowColons.putBack(octets)[...], isDoubleQuoted: false)
         return String(decoding: text, as: UTF8.self)
     }

@@ -4,6 +4,8 @@ internal import Octets
 /// the size of the file by `FileFinder`.
 struct TreeBuilder {
     static let maximumDepth = 100
+    /// Problems of a document beyond which a tag is not named.
+    private static let mostNamedTags = 1000
     /// The largest number of nodes from aliases in one file. A few lines can ask for billions ("billion laughs").
     static let maximumAliasedNodes = 1_000_000
 
@@ -100,7 +102,7 @@ struct TreeBuilder {
         }
         if let tag = event.tag, !Self.knownTags.contains(tag) {
             // A short directive can make the tags of millions of nodes long. That many are not listed.
-            let shown = tree.problems.count < 1000 ? tag : "…"
+            let shown = tree.problems.count < Self.mostNamedTags ? tag : "…"
             tree.problems.append(TreeProblem(kind: .unknownTag(shown), node: index))
         }
         link(index, in: &tree)

@@ -97,8 +97,11 @@ final class ClientHandshakes {
         connection.countsAsHandshake = true
         let most = min(
             services.limits.handshakesAtOnce, services.memoryLevel == .exhausted ? HandshakeQueue.mostWhenShort : .max)
-        for _ in 0..<2 where queue.count > most { endOldestHandshake() }
+        for _ in 0..<Self.endedPerHandshake where queue.count > most { endOldestHandshake() }
     }
+
+    /// Handshakes that give way for a new one, at most, so that a limit that has shrunk is reached in time.
+    private static let endedPerHandshake = 2
 
     /// A handshake is over, or its connection is; the second time nothing happens.
     private func endHandshake(_ connection: Connection) {
@@ -189,7 +192,7 @@ final class ClientHandshakes {
         guard let hello = connection.hello else { return }
         while true {
             let before = hello.octets.count
-            let result = Socket.read(connection.transport.descriptor, into: hello.octets, most: Self.helloPart)
+            let result = Socket.read(connection.transport.descriptor, into: hello.octets, most: Self.helloOctets)
             guard case .octets(let count) = result else { return endHello(connection) }
             services.octetsRead &+= count
             switch hello.reader.read(hello.octets.octets.dropFirst(before)) {
@@ -203,7 +206,7 @@ final class ClientHandshakes {
     }
 
     /// Octets of a ClientHello that are read at a time.
-    private static let helloPart = 4096
+    private static let helloOctets = 4096
 
     /// Nothing more is to be read now; perhaps the client is gone.
     private func endHello(_ connection: Connection) {

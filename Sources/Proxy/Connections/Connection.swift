@@ -185,11 +185,11 @@ final class Connection {
     var schemeText: Octets { transport.isSecure ? "https" : "http" }
 
     /// Whether its readings lately took much of a turn: one half of the quota, or several less.
-    var isHeavy: Bool { workload >= WorkBudget.quotaOfTurn / 4 }
+    var isHeavy: Bool { workload >= WorkBudget.quotaPerTurn / 4 }
 
     /// What it may take of a turn that is long already: twice what its readings took lately, so that steady traffic
     /// is not cut into pieces.
-    var crowdedQuota: Int32 { min(max(WorkBudget.leastQuota, 2 * workload), WorkBudget.quotaOfTurn) }
+    var crowdedQuota: Int32 { min(max(WorkBudget.leastQuota, 2 * workload), WorkBudget.quotaPerTurn) }
 
     /// What was long ago says nothing of what comes now.
     func forgetOldWork(at now: MonotonicTime) { if state.lastActive + .seconds(1) <= now { workload = 0 } }

@@ -83,7 +83,7 @@ final class ConnectionLists {
     /// other side, counted, and logged.
     static let endOfStream: Int32 = 60
     /// Streams whose end is as much work as a connection may cause in a turn.
-    private static let manyStreams = Int(WorkBudget.quotaOfTurn / endOfStream)
+    private static let manyStreams = Int(WorkBudget.quotaPerTurn / endOfStream)
 
     /// Reading that was paused may go on: what waits in the kernel is no new event.
     func resumeReading(_ connection: Connection) {

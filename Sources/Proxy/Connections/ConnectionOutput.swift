@@ -6,10 +6,10 @@ internal import Reactor
 /// not take is kept with the connection. Its worker's thread only.
 struct ConnectionOutput {
     private let pools: MessagePools
-    private let buffer = OctetBuffer(capacity: 2 * octets)
+    private let buffer = OctetBuffer(capacity: 2 * octetsPerWrite)
 
     /// Octets given to one socket at a time.
-    static let octets = 131_072
+    static let octetsPerWrite = 131_072
 
     /// Why a round of writing has ended.
     enum End {
@@ -45,10 +45,10 @@ struct ConnectionOutput {
     }
 
     /// Sends what the session has to say.
-    /// - Returns: how many octets it had, at most about `octets`.
+    /// - Returns: how many octets it had, at most about `octetsPerWrite`.
     func send(of connection: Connection) -> (count: Int, end: End) {
-        buffer.clear(keeping: 4 * Self.octets)
-        connection.session.flush(into: buffer, limit: Self.octets)
+        buffer.clear(keeping: 4 * Self.octetsPerWrite)
+        connection.session.flush(into: buffer, limit: Self.octetsPerWrite)
         let count = buffer.count
         guard count > 0 else { return (0, .sent) }
         switch connection.transport.write(buffer.octets) {

@@ -23,14 +23,14 @@ final class Connections {
     private var freedOctets = 0    // about, since that was last asked
 
     /// Octets taken from one socket at a time, and how often in one turn: a window of 64 KiB with its frame headers.
-    private static let inputOctets = 65_536 + 1024
-    private static let readsPerTurn = 4
+    static let inputOctets = 65_536 + 1024
+    static let readsPerTurn = 4
     /// Octets whose way through the gateway costs as much as a unit of `WorkBudget`: they are copied, and sent.
     private static let octetsPerUnit = 32
     /// The same in a turn that is long already, and then once: a frame of HTTP/2 of the usual size.
     private static let crowdedOctets = 16_384 + 1024
     /// How often in one turn octets are given to one socket.
-    private static let flushesPerTurn = 8
+    static let flushesPerTurn = 8
     /// Octets taken at a time from a client that is slowed down: about 100 requests with their cancelling.
     private static let slowOctets = 4096
 
@@ -61,18 +61,18 @@ final class Connections {
     /// When a turn is long, a connection waits that may have much to do, and others may take little more than they did
     /// lately: many that come at once with many requests each do not make it much longer.
     private func readUnlessCrowded(_ connection: Connection) {
-        let isCrowded = services.pools.work >= WorkBudget.quotaOfTurn
+        let isCrowded = services.pools.work >= WorkBudget.quotaPerTurn
         if isCrowded { connection.forgetOldWork(at: services.loop.now) }
         if lists.hasToWait(connection, isCrowded: isCrowded) { return }
-        read(connection, quota: isCrowded ? connection.crowdedQuota : WorkBudget.quotaOfTurn)
+        read(connection, quota: isCrowded ? connection.crowdedQuota : WorkBudget.quotaPerTurn)
     }
 
     /// Reads, and notes whether that was much work.
     /// - Parameter quota: what it may take of the turn, in units of `WorkBudget`.
-    func read(_ connection: Connection, quota: Int32 = WorkBudget.quotaOfTurn) {
+    func read(_ connection: Connection, quota: Int32 = WorkBudget.quotaPerTurn) {
         let before = services.pools.work
         services.pools.quota = quota
-        let isCrowded = quota < WorkBudget.quotaOfTurn
+        let isCrowded = quota < WorkBudget.quotaPerTurn
         var octets = 0
         defer {
             services.pools.work &+= Int32(truncatingIfNeeded: octets / Self.octetsPerUnit)
@@ -258,7 +258,7 @@ final class Connections {
             let isSent = isSent(end, connection)
             actOnEvents(of: connection)
             guard isSent, !connection.isClosed else { return }
-            if count < ConnectionOutput.octets { return closeIfDone(connection) }
+            if count < ConnectionOutput.octetsPerWrite { return closeIfDone(connection) }
         }
         lists.markDirty(connection)
     }

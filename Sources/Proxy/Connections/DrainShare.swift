@@ -41,11 +41,11 @@ extension Listeners {
     }
 
     /// The most turns of accepting at the end: with `acceptsPerTurn` it is more than a queue of the kernel holds.
-    private static let lastAccepts = 256
+    private static let mostLastTurns = 256
 
     /// Accepts whom the kernel has let in already: they would be reset when the socket is closed.
     func acceptAll(from sockets: ListenerSockets, slot: Int) {
-        for _ in 0..<Self.lastAccepts {
+        for _ in 0..<Self.mostLastTurns {
             let before = clients
             accept(from: sockets, slot: slot)
             if clients <= before { return }

@@ -20,7 +20,7 @@ final class Listeners {
     private var listening: [Int: (sockets: ListenerSockets, slot: Int)] = [:]
     private var isOver = false    // the end of a drain: no listener is opened any more
 
-    private static let acceptsPerTurn = 64
+    static let acceptsPerTurn = 64
     /// A listener that failed, usually because no descriptor is left, rests for a moment: it stays
     /// readable, and the loop would turn at full speed.
     private static let acceptPause = Duration.milliseconds(100)

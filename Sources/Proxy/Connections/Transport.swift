@@ -20,7 +20,7 @@ struct Transport {
     ///     its own any more.
     func read(into buffer: OctetBuffer, most: Int, hasHungUp: Bool) -> IOResult {
         guard let tls = tls.unretained else { return Socket.read(descriptor, into: buffer, most: most) }
-        for _ in 0..<Self.readsToTheEnd {
+        for _ in 0..<Self.mostReadsToTheEnd {
             switch tls({ $0.read(into: buffer, most: most) }) {
             case .octets(let count): return .octets(count)
             case .wantsRead where hasHungUp: continue
@@ -34,7 +34,7 @@ struct Transport {
     }
 
     /// More than a kernel keeps for a connection.
-    private static let readsToTheEnd = 1000
+    private static let mostReadsToTheEnd = 1000
 
     /// Whether the last read has emptied the socket, so that the next readiness is a new event.
     func isDrained(afterReading count: Int, of room: Int) -> Bool { tls?.isDrained ?? (count < room) }
@@ -55,7 +55,7 @@ struct Transport {
         guard let tls else { return .closed }
         var progress = tls.handshake()
         guard hasHungUp else { return progress }
-        for _ in 0..<Self.readsToTheEnd where progress == .wantsRead { progress = tls.handshake() }
+        for _ in 0..<Self.mostReadsToTheEnd where progress == .wantsRead { progress = tls.handshake() }
         // Or the peer closed before it took what we have to say, and never will.
         return progress == .wantsRead || progress == .wantsWrite ? .closed : progress
     }

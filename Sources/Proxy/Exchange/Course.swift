@@ -195,7 +195,9 @@ extension Exchange {
     }
 
     /// The beginning of what the request says, for an explanation: the whole of it stands in the access log.
-    private func words(_ octets: Octets) -> String { octets.prefix(256).string }
+    private func words(_ octets: Octets) -> String { octets.prefix(Self.mostQuotedOctets).string }
+    /// Of each text of a request, in an explanation.
+    private static let mostQuotedOctets = 256
 
     private func choose() -> StepEnd {
         guard let route = route.unretained, let snapshot = currentSnapshot else { return .answer(.unknownCluster) }

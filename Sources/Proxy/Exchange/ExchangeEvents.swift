@@ -133,7 +133,7 @@ extension Exchange {
     /// The client's window does not hold header sections back: their number must.
     private func passInterim(_ block: HeaderBlock, to downstream: Stream) {
         tally.interimResponses += 1
-        guard tally.interimResponses <= HTTP1Limits.usualInterimResponses else {
+        guard tally.interimResponses <= HTTP1Limits.mostInterimResponses else {
             let lost = upstream
             upstreamFailed(.upstreamProtocolError, code: ErrorCode.protocolError)
             guard case .stream(let stream) = lost else { return }

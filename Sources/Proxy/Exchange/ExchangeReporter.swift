@@ -11,6 +11,7 @@ struct ExchangeReporter {
     private let services: WorkerServices
     private let addresses = OctetBuffer(capacity: 256)    // of `x-forwarded-for`, while a line is written
     private let reason = OctetBuffer(capacity: 256)    // of an upstream's failure, while a line is written
+    private static let keptOctets = 1024    // of each of them, between two lines
 
     init(services: WorkerServices) { self.services = services }
 
@@ -36,7 +37,7 @@ struct ExchangeReporter {
 
     private func write(_ exchange: Exchange, _ nanoseconds: UInt64, requestID: Octets) {
         var entry = AccessLogEntry(start: exchange.startedWall)
-        addresses.clear(keeping: 1024)
+        addresses.clear(keeping: Self.keptOctets)
         if let request = exchange.request.unretained?({ $0 }) {
             entry.method = request.first(.method) ?? .empty
             entry.path = request.first(.path) ?? .empty
@@ -78,7 +79,7 @@ struct ExchangeReporter {
             return
         }
         if !exchange.failure.isEmpty {
-            reason.clear(keeping: 1024)
+            reason.clear(keeping: Self.keptOctets)
             reason.append(text: exchange.failure)
             entry.upstreamFailure = reason.octets
         }

@@ -210,11 +210,11 @@ struct ExchangeState {
         }
         // An endpoint that refused a connection refuses the next one at once, too.
         let isElsewhere = triedEndpoints.count < failure.endpoints
-        return isElsewhere || (!retry.isRefusedAtOnce && tries <= Self.hurriedTries) ? .tryAgain : .tryLater
+        return isElsewhere || (!retry.isRefusedAtOnce && tries <= Self.mostHurriedTries) ? .tryAgain : .tryLater
     }
 
     /// After so many tries another one of an endpoint that has failed is never made at once.
-    private static let hurriedTries = 2
+    private static let mostHurriedTries = 2
 
     /// Whether the upstream's final header section, which has come, is dropped and the request sent again.
     mutating func refusesAnswer(_ failure: Failure) -> Bool { answer == .none && hasAnotherTry(failure) }

@@ -49,7 +49,7 @@ final class JoinedHeaders {
     private var entries: [(name: Octets, values: OctetBuffer)] = []
     private var used = 0    // how many of `entries` are of this request
     /// Names; beyond, the last one gives way.
-    private static let limit = 8
+    private static let mostNames = 8
     /// Of each buffer, kept for the next request.
     private static let keptOctets = 4096
 
@@ -64,7 +64,7 @@ final class JoinedHeaders {
 
     /// An empty buffer for a name; the name's octets outlive the match.
     func begin(_ name: Octets) -> OctetBuffer {
-        let index = min(used, Self.limit - 1)
+        let index = min(used, Self.mostNames - 1)
         if index == entries.count { entries.append((name, OctetBuffer(capacity: 256))) }
         entries[index].name = name
         entries[index].values.clear(keeping: Self.keptOctets)

@@ -21,7 +21,7 @@ struct HealthAnswer {
         guard let status = block.statusCode else { return .failed("the answer has no status") }
         guard status >= 200 else {
             interim += 1
-            return interim > HTTP1Limits.usualInterimResponses ? .failed("too many interim answers") : nil
+            return interim > HTTP1Limits.mostInterimResponses ? .failed("too many interim answers") : nil
         }
         if policy.method == .grpc { return grpcHeaders(block, status, isEnd: isEnd) }
         return policy.statuses.contains { $0.contains(status) }

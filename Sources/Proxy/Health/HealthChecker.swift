@@ -6,6 +6,8 @@ internal import Synchronization
 
 /// Checks endpoints on a thread of its own, for the whole process: an endpoint is checked once, however many workers
 /// and clusters have it. The thread begins with the first order; a process without checks has none. Any thread may ask.
+///
+/// Thread: any. Freed by: nobody once its own thread runs, which lasts as long as the process.
 package final class HealthChecker: Sendable {
     private let orders: Mailbox<[HealthOrder]>
     private let tell: @Sendable ([HealthNews]) -> Void

@@ -19,7 +19,7 @@ final class Mirrors {
     /// Copies of one worker at a time; a further one is not made.
     static let most = 256
     /// How long a mirror may take from the end of the request.
-    static let time = Duration.seconds(60)
+    static let longestTime = Duration.seconds(60)
 
     init(services: WorkerServices, upstreams: Upstreams) {
         self.services = services
@@ -150,7 +150,7 @@ final class Mirrors {
 
     private func startClock(_ mirror: Mirror) {
         guard all[mirror.number] === mirror else { return }
-        mirror.timer = services.loop.arm(at: services.loop.now + Self.time, .mirror, mirror.number)
+        mirror.timer = services.loop.arm(at: services.loop.now + Self.longestTime, .mirror, mirror.number)
     }
 
     private func submit(_ mirror: Mirror, on connection: Connection) {

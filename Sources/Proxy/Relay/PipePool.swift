@@ -6,7 +6,7 @@ internal import Reactor
 /// Thread: its worker's. Freed by: `Relays`.
 final class PipePool {
     /// Octets that pass through a pipe at a time.
-    static let room = 262_144
+    static let pipeOctets = 262_144
     /// Pipes that one worker has at most; see `ProcessBudget.pipesPerWorker`.
     static let most = 64
     /// Empty ones that are kept.
@@ -29,7 +29,7 @@ final class PipePool {
         uses += 1
         if let pipe = free.popLast() { return pipe }
         guard count < limit, now >= restsUntil else { return nil }
-        guard let pipe = SplicePipe(room: Self.room) else {
+        guard let pipe = SplicePipe(room: Self.pipeOctets) else {
             restsUntil = now + Self.rest
             return nil
         }

@@ -9,6 +9,7 @@ internal import Telemetry
 struct RelayReporter {
     private let services: WorkerServices
     private let reason = OctetBuffer(capacity: 256)    // of an endpoint's failure, while a line is written
+    private static let keptOctets = 1024    // of it, between two lines
 
     init(services: WorkerServices) { self.services = services }
 
@@ -35,7 +36,7 @@ struct RelayReporter {
             entry.proxyFacts = client.announcement?.facts
         }
         if !relay.failure.isEmpty {
-            reason.clear(keeping: 1024)
+            reason.clear(keeping: Self.keptOctets)
             reason.append(text: relay.failure)
             entry.upstreamFailure = reason.octets
         }

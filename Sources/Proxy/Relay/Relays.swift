@@ -23,7 +23,7 @@ final class Relays {
 
     /// Octets taken from one socket at a time, and how often in one turn.
     static let inputOctets = 131_072
-    private static let readsPerTurn = 4
+    static let readsPerTurn = 4
 
     init(services: WorkerServices, upstreams: Upstreams, connections: Connections) {
         self.services = services

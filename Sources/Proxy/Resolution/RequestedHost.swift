@@ -2,7 +2,9 @@ package import Balancing
 internal import Octets
 package import Synchronization
 
-/// A host that requests have named and whose addresses are a cluster of their own. Any thread.
+/// A host that requests have named and whose addresses are a cluster of their own.
+///
+/// Thread: any. Freed by: the last of `RequestedHosts`, the `RequestedResolver` and a request that waits.
 package final class RequestedHost: Sendable {
     /// What makes two requests ask for the same addresses.
     package struct Key: Hashable, Sendable {

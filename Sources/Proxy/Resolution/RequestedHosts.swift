@@ -3,7 +3,9 @@ internal import Octets
 internal import Synchronization
 
 /// The hosts that requests have named, of all clusters and workers: at most `limit`. Workers ask for them, and the
-/// control plane has them resolved and forgotten. Any thread.
+/// control plane has them resolved and forgotten.
+///
+/// Thread: any. Freed by: the last of the `RequestedResolver` and the snapshots.
 package final class RequestedHosts: Sendable {
     /// Hosts that are known at a time. Envoy has as many (DnsCacheConfig.max_hosts).
     package static let limit = 1024

@@ -13,7 +13,7 @@ internal import Telemetry
 /// Source: envoyproxy/envoy source/extensions/transport_sockets/proxy_protocol/proxy_protocol.cc (hashKey).
 extension Upstreams {
     /// Pools of one client's connection beyond which those without connections are forgotten.
-    private static let usualPools = 32
+    private static let mostPools = 32
 
     /// A connection for an exchange or a copy of a request.
     /// - Parameters:
@@ -63,7 +63,7 @@ extension Upstreams {
         if client == nil { forgetStrays(of: parent) }
         parent.children[key] = pool
         guard let client else { return pool }
-        if client.ownPools.count >= Self.usualPools {
+        if client.ownPools.count >= Self.mostPools {
             reached(.clientPools)
             for unused in client.ownPools where unused.count == 0 && unused.waitingCount == 0 { forget(unused) }
             client.ownPools.removeAll { $0.count == 0 && $0.waitingCount == 0 }
@@ -82,7 +82,7 @@ extension Upstreams {
 
     /// Pools of nobody are for the hosts that clients name: those without connections are forgotten now and then.
     private func forgetStrays(of parent: EndpointPool) {
-        guard parent.children.count > parent.familyCount + Self.usualPools else { return }
+        guard parent.children.count > parent.familyCount + Self.mostPools else { return }
         reached(.clientPools)
         parent.children = parent.children.filter { $0.client != nil || $1.count > 0 || $1.waitingCount > 0 }
     }

@@ -5,6 +5,8 @@ package import TLS
 /// How the endpoints of one or several clusters are spoken to in TLS. Two clusters that want it differently have two
 /// of these, and share no connection. Made by the control plane, kept over reloads while nothing of it changes; used
 /// by all workers.
+///
+/// Thread: any. Freed by: the last of its directory, the snapshots and the pools that connect by it.
 package final class UpstreamSecurity: Sendable {
     /// Whose certificate is accepted, and what is sent to the endpoint.
     package struct Peer: Sendable, Hashable {

@@ -4,6 +4,8 @@ internal import Synchronization
 
 /// What all workers of a process share out among themselves: places for clients' connections, and memory. Made once
 /// by the control plane. It is written once per connection, never per request.
+///
+/// Thread: any. Freed by: the last of the control plane and the workers.
 package final class ProcessBudget: Sendable {
     /// Clients' connections that the process has at a time, at least 1.
     package let connectionsLimit: Int

@@ -7,6 +7,8 @@ package import TLS
 
 /// The sockets of one listening address, one for each worker. They stay open as long as the address stays
 /// configured; each worker closes its own, however long old requests keep the snapshot they began with.
+///
+/// Thread: any. Freed by: the last of the `ListenerDirectory`, the snapshots and the workers that watch it.
 package final class ListenerSockets: Sendable {
     /// The address as text, also the identity.
     package let name: String
@@ -19,6 +21,8 @@ package final class ListenerSockets: Sendable {
     private let descriptors: [Box]
 
     /// One socket, closed when the last of its workers has closed it.
+    ///
+    /// Thread: any. Freed by: its `ListenerSockets`.
     private final class Box: Sendable {
         private let descriptor: Lock<Descriptor?>
         private let users: Atomic<Int>
@@ -206,6 +210,8 @@ extension ServedListener {
 
 /// Everything that a worker needs to serve: one configuration, compiled, with its sockets and clusters.
 /// Immutable; published to all workers at once. Which endpoints a cluster has is published with the cluster.
+///
+/// Thread: any. Freed by: the `Retirement`, when no worker has it any more.
 package final class Snapshot: Sendable {
     package let plan: RoutingPlan
     /// By cluster number.

@@ -132,7 +132,7 @@ package enum WorkerMessage: Sendable, Equatable {
         services.pools.work = 0
         memory.turnBegins()
         for index in 0..<count { wake(loop.event(at: index)) }
-        services.lists.readLeftOver(isLong: { services.pools.work >= WorkBudget.quotaOfTurn }) {
+        services.lists.readLeftOver(isLong: { services.pools.work >= WorkBudget.quotaPerTurn }) {
             $0.relay == nil ? connections.read($0) : relays.read($0)
         }
         loop.expireTimers { fire($0, $1) }
@@ -230,6 +230,8 @@ package enum WorkerMessage: Sendable, Equatable {
 @available(*, unavailable) extension Worker: Sendable {}
 
 /// What others may know of a worker.
+///
+/// Thread: its worker's writes, any reads. Freed by: the last of the control plane and the worker.
 package final class WorkerStatus: Sendable {
     /// Whether the worker's thread serves requests.
     package let isRunning = Atomic<Bool>(false)

@@ -158,9 +158,12 @@ private final class HealthReading {
 
     // MARK: values
 
+    /// Octets of a path, of the name of a service of gRPC, of a host with its port; ranges of statuses.
+    private static let mostPathOctets = 1024, mostServiceOctets = 256, mostHostOctets = 260, mostStatuses = 32
+
     private static func path(_ text: String) -> String? {
         let isVisible = text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "#") }
-        return text.hasPrefix("/") && text.utf8.count <= 1024 && isVisible ? text : nil
+        return text.hasPrefix("/") && text.utf8.count <= mostPathOctets && isVisible ? text : nil
     }
 
     private static func service(_ text: String) -> String? {
@@ -168,7 +171,7 @@ private final class HealthReading {
             (0x30...0x39).contains(octet) || (0x41...0x5a).contains(octet) || (0x61...0x7a).contains(octet)
                 || [UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "/")].contains(octet)
         }
-        return isName && text.utf8.count <= 256 ? text : nil
+        return isName && text.utf8.count <= mostServiceOctets ? text : nil
     }
 
     private static func host(_ text: String) -> String? {
@@ -177,7 +180,7 @@ private final class HealthReading {
                 || [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: ":"), UInt8(ascii: "["), UInt8(ascii: "]")]
                     .contains(octet)
         }
-        return !text.isEmpty && isPlain && text.utf8.count <= 260 ? text : nil
+        return !text.isEmpty && isPlain && text.utf8.count <= mostHostOctets ? text : nil
     }
 
     private static func time(_ text: String, _ milliseconds: ClosedRange<Int64>) -> Duration? {
@@ -193,7 +196,7 @@ private final class HealthReading {
 
     private static func statuses(_ text: String) -> [ClosedRange<Int>]? {
         let parts = text.split(separator: ",", omittingEmptySubsequences: false)
-        guard parts.count <= 32 else { return nil }
+        guard parts.count <= mostStatuses else { return nil }
         var ranges: [ClosedRange<Int>] = []
         for part in parts {
             let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { end in

@@ -64,11 +64,14 @@ struct PolicyDirectory {
             index?.rules.contains(rule) ?? rules.contains { $0.meta.identity == rule }
         }
 
+        /// Subsets of a rule, and rules, among which a hint is looked for.
+        private static let mostSubsets = 100
+
         /// Some names of subsets, for hints.
         var someSubsets: [String] {
             var found: [String] = []
-            for rule in rules where found.count < 100 {
-                found += rule.subsets.prefix(100).map(\.name.value)
+            for rule in rules where found.count < Self.mostSubsets {
+                found += rule.subsets.prefix(Self.mostSubsets).map(\.name.value)
             }
             return found
         }

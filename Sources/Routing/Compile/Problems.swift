@@ -26,8 +26,9 @@ final class Problems {
     /// How often something was to be reported, also where it was said already.
     private(set) var attempts = 0
     private static let mostOfOneCode = 100
-    /// Limits the search for nearest names, which examines every name: how many more may be examined in this load.
-    private var looksLeft = 200_000
+    /// Limits the search for nearest names, which examines every name: how many are examined in one load.
+    private static let mostLooks = 200_000
+    private var looksLeft: Int
 
     private struct Report: Hashable {
         let place: SourcePlace
@@ -39,6 +40,9 @@ final class Problems {
         let place: SourcePlace
         let code: String
     }
+
+    /// - Parameter looks: names that are examined for nearest ones; tests have fewer.
+    init(looks: Int = mostLooks) { looksLeft = looks }
 
     /// All diagnostics by place; those of one place in the order in which they were found.
     var sorted: [Diagnostic] { diagnostics.byPlace }

@@ -21,6 +21,8 @@ package struct HostEntry: Sendable {
 /// (Waldvogel's scheme: shorter keys lead the search to longer ones), and each prefix knows the next shorter one. So a
 /// match costs the same with one rule and with a hundred thousand, but each nested prefix, each regular expression and
 /// each rule without a path adds to it. Matching allocates, locks and retains nothing.
+///
+/// Thread: any. Freed by: the last plan that has it.
 @safe package final class RouteTable: Sendable {
     /// The hosts and rules that were compiled, for `routes`, `explain` and the tests.
     package let hosts: [HostEntry]

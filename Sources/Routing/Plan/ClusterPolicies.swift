@@ -1,6 +1,8 @@
 package import Balancing
 
 /// The policies of a cluster that most clusters have not: whoever has none of them pays a check for nil.
+///
+/// Thread: any. Freed by: the last plan that has it.
 package final class ClusterPolicies: Sendable, Hashable {
     /// Limits of connections and requests; nil if there are none.
     package let pool: PoolPolicy?

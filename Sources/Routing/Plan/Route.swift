@@ -2,6 +2,8 @@ package import Manifests
 
 /// Where one rule sends its requests. One rule has two routes if it leads to different clusters in different places,
 /// for example because a port is inferred from the listener.
+///
+/// Thread: any. Freed by: the last plan or request that has it.
 package final class Route: Sendable {
     /// Index into the plan's routes.
     package let number: Int
@@ -61,6 +63,7 @@ package final class Route: Sendable {
         destinations.map(\.cluster) + (policy.extras?.mirrors.map(\.cluster) ?? [])
     }
 
+    /// Thread: any. Freed by: the last route that has it.
     private final class Reason: Sendable {
         let unavailable: Unavailable
         init(_ unavailable: Unavailable) { self.unavailable = unavailable }

@@ -2,6 +2,8 @@ package import Balancing
 package import Manifests
 
 /// The result of compiling one configuration. It is immutable and shared by all threads.
+///
+/// Thread: any. Freed by: the last load, snapshot or command that has it.
 package final class RoutingPlan: Sendable {
     /// The ports to listen on.
     package let listeners: [ListenerPlan]

@@ -3,6 +3,8 @@ package import Octets
 internal import Patterns
 
 /// Which pages of other origins may use a rule. Source: Istio `CorsPolicy`; docs/istio.md, CORS.
+///
+/// Thread: any. Freed by: its `RouteExtras`.
 @safe package final class CorsRules: Sendable {
     /// Each value is empty if its header is not sent; `*` stands for what the request asks for.
     package let allowMethods: Octets

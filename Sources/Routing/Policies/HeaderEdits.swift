@@ -5,6 +5,8 @@ package import Octets
 /// references. First the names of `removals` are removed, then the values of all others are made, then those that
 /// replace are set, in order, and then the others are added. A value that is empty changes nothing.
 /// Source: docs/istio.md, Header operations.
+///
+/// Thread: any. Freed by: the last `HeaderPolicy` that has it.
 @safe package final class HeaderEdits: Sendable {
     /// Of `removals`, to see at once that a section has none of them.
     package let removedNames: NameSet

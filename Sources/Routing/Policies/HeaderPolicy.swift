@@ -2,6 +2,8 @@ internal import Manifests
 
 /// The header operations of a rule and of its destinations. Source: Istio `HTTPRoute.headers`,
 /// `HTTPRoute.route.headers`; docs/istio.md, Header operations.
+///
+/// Thread: any. Freed by: its `RouteExtras`.
 package final class HeaderPolicy: Sendable {
     /// The rule's, with those of its destination if it has one only. They come last.
     package let request: HeaderEdits?

@@ -4,6 +4,8 @@ internal import Patterns
 
 /// How a path is changed before the upstream gets it, or before the client is redirected to it. Its text is memory of
 /// its own, so that a request counts no references. Source: docs/istio.md, Rewrites.
+///
+/// Thread: any. Freed by: the `Rewrite` or redirect that has it.
 @safe package final class PathRewrite: Sendable {
     private enum Part: BitwiseCopyable, Sendable {
         /// The first octets of the path.

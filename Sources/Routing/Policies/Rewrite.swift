@@ -2,6 +2,8 @@ internal import Manifests
 package import Octets
 
 /// What a rule changes of the request's target. Source: Istio `HTTPRoute.rewrite`; docs/istio.md, Rewrites.
+///
+/// Thread: any. Freed by: its `RouteExtras`.
 @safe package final class Rewrite: Sendable {
     /// What becomes of the path; nil if it stays.
     package let path: PathRewrite?

@@ -5,6 +5,8 @@ package import Octets
 /// it. Each policy is a type of its own, in a file of its own in this folder, which compiles it from the decoded rule.
 /// What it does to a request is in `Proxy/Policies/`. Workers follow the policies of the hot path without counting
 /// references, because all of them use the same objects.
+///
+/// Thread: any. Freed by: the last route that has it.
 package final class RouteExtras: Sendable {
     /// The answer that the gateway gives by itself; nil if requests go to a destination.
     package let directResponse: DirectResponse?

@@ -128,18 +128,18 @@ extension RoutingPlan {
                 let text =
                     "rule \(route.name) (\(route.place)): no, not \"\(probe.failed ?? "")\""
                 if probe.held > nearest?.held ?? 0 { nearest = (probe.held, text) }
-                if number < Self.rulesShown { explained.lines.append(text) }
+                if number < Self.mostRules { explained.lines.append(text) }
             }
         }
-        if rules.count > Self.rulesShown {
-            explained.lines.append("and \(rules.count - Self.rulesShown) rules more that do not fit")
+        if rules.count > Self.mostRules {
+            explained.lines.append("and \(rules.count - Self.mostRules) rules more that do not fit")
         }
         explained.lines.append("404: no rule of the host fits")
         if let nearest { explained.lines.append("nearest: \(nearest.text)") }
     }
 
     /// The largest number of unfitting rules that are shown.
-    private static let rulesShown = 50
+    private static let mostRules = 50
 
     private func show(
         _ route: Route, _ endpoints: EndpointReader, protocol name: String? = nil, failure: String? = nil,

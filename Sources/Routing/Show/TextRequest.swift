@@ -3,6 +3,8 @@ package import Octets
 /// A request made of texts, for `explain`. Its octets live as long as it does.
 ///
 /// `Sendable` because its memory is never written after `init`.
+///
+/// Thread: any. Freed by: the command.
 @safe package final class TextRequest: RoutableRequest, @unchecked Sendable {
     /// With its query, in the normal form by which rules match.
     package let path: Octets

@@ -4,6 +4,8 @@ package import Reactor
 
 /// What one worker has seen in front of its listeners. Its worker writes it, when it turns something down or a
 /// connection ends, and the admin listener reads it; a lock of its own, for which nobody else waits.
+///
+/// Thread: any. Freed by: its `WorkerMetrics`.
 package final class FrontLedger: Sendable {
     /// One finding on one listener.
     package struct Entry: Sendable {
