@@ -182,6 +182,30 @@ import Testing
         }
     }
 
+    /// Who looks for a type finds its file; a file of extensions alone has the name of what they add.
+    @Test func `a file that declares types has the name of one of them`() {
+        for file in tree.sources {
+            let types = file.topTypes
+            let name = file.path.split(separator: "/").last?.dropLast(".swift".count) ?? ""
+            #expect(types.isEmpty || types.contains(name), "\(file.path) declares \(types), and none of that name")
+        }
+    }
+
+    @Test func `the types of a file are found, without those that others cannot use`() {
+        let text = """
+            import A
+            @safe package final class One<T> {
+                struct Inner {}
+            }
+            private struct Two {}
+            extension Three {}
+            indirect enum Four: Int { case one }
+            typealias Five = Int
+            """
+        let file = SourceTree.File(path: "Sources/M/One.swift", text: text)
+        #expect(file.topTypes == ["One", "Four", "Five"])
+    }
+
     @Test func `retired words stay retired`() {
         for file in tree.sources where Documentation.finishedModules.contains(file.module) {
             for retired in RetiredWord.all where !retired.exceptIn.contains(file.module) {
