@@ -71,13 +71,13 @@ package final class AdminServer {
     ) throws(SystemError) {
         let found = inherited.take(address)
         for further in found.dropFirst() { Socket.close(further) }
-        let number: CInt
+        let listening: CInt
         if let first = found.first {
-            number = first
+            listening = first
         } else {
-            number = try Socket.listen(address, backlog: 128, sharing: .none).release()
+            listening = try Socket.listen(address, backlog: 128, sharing: .none).release()
         }
-        listeners.append(Listener(descriptor: number, scope: scope, address: Socket.localAddress(number)))
+        listeners.append(Listener(descriptor: listening, scope: scope, address: Socket.localAddress(listening)))
     }
 }
 
@@ -257,20 +257,20 @@ extension AdminServer {
     /// A token for the poller: that it is this server's, which slot, and which use of the slot.
     private struct Token {
         static let generationMask: UInt32 = 0x7f_ffff
-        private static let owner: UInt64 = 0xad << 56
+        private static let mark: UInt64 = 0xad << 56
         private static let listenerBit: UInt64 = 1 << 55
 
         let packed: UInt64
 
         init?(_ packed: UInt64) {
-            guard packed >> 56 == Self.owner >> 56 else { return nil }
+            guard packed >> 56 == Self.mark >> 56 else { return nil }
             self.packed = packed
         }
 
-        init(listener index: Int) { packed = Self.owner | Self.listenerBit | UInt64(index) }
+        init(listener index: Int) { packed = Self.mark | Self.listenerBit | UInt64(index) }
 
         init(connection slot: Int, generation: UInt32) {
-            packed = Self.owner | UInt64(generation & Self.generationMask) << 32 | UInt64(slot)
+            packed = Self.mark | UInt64(generation & Self.generationMask) << 32 | UInt64(slot)
         }
 
         var isListener: Bool { packed & Self.listenerBit != 0 }

@@ -206,6 +206,23 @@ import Testing
         #expect(file.topTypes == ["One", "Four", "Five"])
     }
 
+    /// Source: docs/glossary.md, Running (number, index).
+    @Test func `a number is a name, and no place in a list and no descriptor`() {
+        for file in tree.sources where file.path != "Sources/Reactor/Descriptor.swift" {
+            for (index, line) in file.code.lines.enumerated() where VagueNames.haveNumber(line) {
+                Issue.record("\(file.path):\(index + 1): write index, or descriptor")
+            }
+        }
+    }
+
+    @Test func `constants say what they count`() {
+        for file in tree.sources {
+            for (index, line) in file.code.lines.enumerated() where VagueNames.haveConstant(line) {
+                Issue.record("\(file.path):\(index + 1): what is it a count of?")
+            }
+        }
+    }
+
     @Test func `retired words stay retired`() {
         for file in tree.sources where Documentation.finishedModules.contains(file.module) {
             for retired in RetiredWord.all where !retired.exceptIn.contains(file.module) {
@@ -242,6 +259,23 @@ import Testing
     ])
     func `see code only`(text: String, left: String) {
         #expect(SwiftText(text).lines.joined(separator: "\n") == left)
+    }
+
+    @Test(arguments: [
+        ("for (number, rule) in rules.enumerated() {", true), ("func close(_ number: CInt) {", true),
+        ("let number: CInt", true), ("for (index, rule) in rules.enumerated() {", false),
+        ("for (number, call) in calls {", false), ("func call(_ number: CallNumber) {", false),
+    ])
+    func `find numbers that are something else`(line: String, isFound: Bool) {
+        #expect(VagueNames.haveNumber(line[...]) == isFound)
+    }
+
+    @Test(arguments: [
+        ("    private static let few = 16", true), ("    static let batch: Int = 2", true),
+        ("    static let fewest = 1", false), ("    let few = 3", false), ("    static let linearHosts = 64", false),
+    ])
+    func `find constants that do not say what they count`(line: String, isFound: Bool) {
+        #expect(VagueNames.haveConstant(line[...]) == isFound)
     }
 
     @Test(arguments: [

@@ -45,7 +45,7 @@ struct StatusDesk {
         case failed
     }
 
-    private let owner: StatusOwner
+    private let author: StatusAuthor
     private let instance: String
     private let interval: Int64    // milliseconds between two writes
 
@@ -80,8 +80,8 @@ struct StatusDesk {
     static let mostNamedPermissions = 100
 
     /// - Parameter rate: writes in a second, 1 or more.
-    init(owner: StatusOwner, instance: String, rate: Int) {
-        self.owner = owner
+    init(author: StatusAuthor, instance: String, rate: Int) {
+        self.author = author
         self.instance = instance
         interval = Int64((1000 + rate - 1) / rate)
     }
@@ -122,8 +122,8 @@ struct StatusDesk {
         written[object.identity] = mine
         guard mine.changedBack >= 2, contested.insert(object.identity).inserted else { return }
         notes.append(
-            "\(object.identity): another writer has changed the condition \(owner.condition) back twice; its status is "
-                + "left alone until this process leads anew")
+            "\(object.identity): another writer has changed the condition \(author.condition) back twice; its status "
+                + "is left alone until this process leads anew")
     }
 
     mutating func forget(_ identity: ObjectReference) {
@@ -197,7 +197,7 @@ struct StatusDesk {
             purpose: .status(object, verdict?.own), method: "PATCH",
             path: "/apis/\(object.apiVersion)/namespaces/\(identity.namespace)/\(plural)/\(identity.name)/status",
             contentType: "application/merge-patch+json",
-            body: StatusText.patch(object, verdict?.own, owner: owner, seconds: seconds))
+            body: StatusText.patch(object, verdict?.own, author: author, seconds: seconds))
     }
 
     /// What came of the last write.
@@ -259,7 +259,7 @@ struct StatusDesk {
             event = (object, own)
         }
         guard observed[identity]?.resourceVersion == object.resourceVersion,
-            let next = ObservedObject(kind: identity.kind, body, owner: owner), next.identity == identity
+            let next = ObservedObject(kind: identity.kind, body, author: author), next.identity == identity
         else { return }    // a newer version has come already
         observed[identity] = next
         if next.own != own {
