@@ -4,26 +4,11 @@ internal import Reactor
 internal import Telemetry
 
 /// One client of the admin server: it reads a request, answers it, then reads the next one. Requests that arrive while
-/// an answer is being written wait in the socket.
-///
-///     idle → reading → (waiting →) writing → idle …          (until the last answer)
-///                                     ↓
-///                                  lingering → closed
+/// an answer is being written wait in the socket. `AdminConnectionState` decides, and this object has the socket, the
+/// parser and the buffers.
 ///
 /// Thread: the main thread. Freed by: `AdminServer`, when it is closed.
 final class AdminConnection {
-    /// What a connection waits for.
-    enum Phase: Equatable {
-        case idle    // between requests
-        case reading    // a part of a request has arrived
-        case waiting    // for an answer that takes time
-        case writing    // an answer that the client has not received yet
-        /// Our side has ended. What the client still sends is dropped, because closing a socket with unread octets
-        /// resets the connection, and the client would lose the answer.
-        case lingering
-        case closed
-    }
-
     private static func limits(_ scope: AdminScope) -> HTTP1Limits {
         var limits = HTTP1Limits(headOctets: mostHeadOctets)
         limits.needsHostInOld = scope != .status
@@ -31,25 +16,17 @@ final class AdminConnection {
     }
     /// The largest head of a request, in octets; a larger one is answered 431.
     private static let mostHeadOctets = 8 << 10
-    /// The largest body of a request, in octets; a larger one is answered 413. No page uses it.
-    private static let mostBodyOctets = 64 << 10
-    /// Requests of one connection; the last answer says `connection: close`. It also limits the work of a turn.
-    private static let requestsLimit = 100
-    /// The largest number of octets that are dropped while lingering.
-    private static let mostLingerOctets = 256 << 10
     /// What is read at a time, and kept of the memory of an answer.
     private static let octetsPerRead = 4096
 
     let descriptor: CInt    // owned; closed by the server
     let scope: AdminScope
-    /// What the connection is waiting for.
-    private(set) var phase = Phase.idle { didSet { phaseChanges &+= 1 } }
-    /// Grows with each change of the phase, so that the server also notices a round that ends in the same phase.
-    private(set) var phaseChanges = 0
-    /// The deadline of the phase.
+    /// How far it has come.
+    private(set) var state: AdminConnectionState
+    /// Fires at `timerDeadline`.
     var timer = TimerWheel.TimerID.none
-    /// When the phase began, which says who has waited longest when connections are too many.
-    var phaseStart = MonotonicTime(nanoseconds: 0)
+    /// The deadline that the timer is set to; nil: it is not set.
+    var timerDeadline: MonotonicTime?
     /// Octets of answers that the client has not received yet.
     var waitingOctets: Int { output.count }
 
@@ -58,67 +35,65 @@ final class AdminConnection {
     private let headers = HeaderBlock()
     private let input = OctetBuffer(capacity: 1024)
     private let output = OctetBuffer(capacity: 1024)
-    private var request: Request?
-    private var requests = 0
-    private var isLast = false
-    private var endsSoon = false    // the next answer is the last one
-    private var lingered = 0
 
-    private struct Request {
-        let content: AdminRequest
-        let isKeepAlive: Bool
-        var bodyOctets = 0
-    }
-
-    /// - Parameter reached: counts that a limit was reached.
-    init(descriptor: CInt, scope: AdminScope, reached: @escaping (ReachedLimit) -> Void) {
+    /// - Parameters:
+    ///   - now: when the client was accepted.
+    ///   - reached: counts that a limit was reached.
+    init(descriptor: CInt, scope: AdminScope, at now: MonotonicTime, reached: @escaping (ReachedLimit) -> Void) {
         self.descriptor = descriptor
         self.scope = scope
         self.reached = reached
+        state = AdminConnectionState(at: now)
         parser = HTTP1Parser(role: .request(.http), limits: Self.limits(scope))
     }
 
-    /// Reads and writes as far as the socket allows; `phase` is then where that ended.
-    /// - Parameter answer: finds the answer to a request; nil if `complete` is called with it later.
-    func advance(answer: (AdminRequest) -> AdminResponse?) {
-        while phase != .closed {
-            switch phase {
+    /// Finds the answer to a request; nil if `complete` is called with it later.
+    typealias Answering = (AdminRequest) -> AdminResponse?
+
+    /// Reads and writes as far as the socket allows; `state` is then where that ended.
+    func advance(at now: MonotonicTime, answer: Answering) {
+        while true {
+            switch state.phase {
             case .lingering:
-                guard drain() else { return }
+                input.clear()
+                guard read(at: now) else { return }
             case .writing:
                 guard flush() else { return }
-                if phase == .closed { return }
-                if isLast { finish() } else { phase = input.isEmpty ? .idle : .reading }
+                carryOut(state.written(hasMore: !input.isEmpty, at: now), at: now)
             case .idle, .reading:
-                if parse(answer) { continue }
-                guard read() else { return }
-            // Octets that arrive meanwhile wait in the socket, and so does the client's end.
+                if parse(at: now, answer) { continue }
+                guard read(at: now) else { return }
             case .waiting, .closed: return
             }
         }
     }
 
     /// Takes the answer that was to come later; `advance` sends it.
-    func complete(_ response: AdminResponse) {
-        guard phase == .waiting else { return }
-        answer(response)
+    func complete(_ response: AdminResponse, at now: MonotonicTime) {
+        carryOut(state.answered(response, at: now), at: now)
     }
 
     /// The answer that the client waits for is the last one; without one the connection ends now.
-    func endAfterAnswer() {
-        endsSoon = true
-        if phase == .idle { phase = .closed }
-        if phase == .writing { isLast = true }
-    }
+    func endAfterAnswer() { state.endAfterAnswer() }
 
-    private func end(by limit: ReachedLimit) {
-        reached(limit)
-        phase = .closed
-    }
+    /// The deadline has passed.
+    func expire(at now: MonotonicTime) { carryOut(state.expired(), at: now) }
 
-    private func finish() {
-        Socket.finish(descriptor)
-        phase = .lingering
+    private func carryOut(
+        _ actions: [AdminConnectionState.Action], at now: MonotonicTime, _ answer: Answering = { _ in nil }
+    ) {
+        for action in actions {
+            switch action {
+            case .ask(let request):
+                if let response = answer(request) { carryOut(state.answered(response, at: now), at: now) }
+            case .proceed:
+                output.append("HTTP/1.1 100 Continue\r\n\r\n")
+                _ = flush()    // if the socket does not take it now, it is sent with the answer
+            case .send(let response, let isHead, let isLast): response.write(to: output, isHead: isHead, isLast: isLast)
+            case .finish: Socket.finish(descriptor)
+            case .count(let limit): reached(limit)
+            }
+        }
     }
 
     /// Writes what is left of the answers.
@@ -129,7 +104,7 @@ final class AdminConnection {
             case .octets(let count): output.take(count)
             case .wouldBlock: return false
             case .closed, .failed:
-                phase = .closed
+                state.broke()
                 return true
             }
         }
@@ -139,90 +114,51 @@ final class AdminConnection {
 
     /// Reads what the socket has.
     /// - Returns: false if there is nothing to read at the moment.
-    private func read() -> Bool {
+    private func read(at now: MonotonicTime) -> Bool {
         switch Socket.read(descriptor, into: input, most: Self.octetsPerRead) {
-        case .octets:
-            if phase == .idle { phase = .reading }
-            return true
+        case .octets(let count): carryOut(state.received(count, at: now), at: now)
         case .wouldBlock: return false
-        case .closed, .failed:
-            phase = .closed
-            return true
+        case .closed, .failed: state.broke()
         }
-    }
-
-    private func drain() -> Bool {
-        input.clear()
-        let result = Socket.read(descriptor, into: input, most: Self.octetsPerRead)
-        guard case .octets(let count) = result else {
-            if result != .wouldBlock { phase = .closed }
-            return result != .wouldBlock
-        }
-        lingered += count
-        if lingered > Self.mostLingerOctets { end(by: .adminLinger) }
         return true
     }
 
     /// Parses a request and asks for its answer.
     /// - Returns: false if more octets are needed.
-    private func parse(_ answer: (AdminRequest) -> AdminResponse?) -> Bool {
-        while phase == .idle || phase == .reading {
+    private func parse(at now: MonotonicTime, _ answer: Answering) -> Bool {
+        while state.isReading {
             do throws(HTTP1Error) {
                 let (consumed, event) = try parser.next(input.octets, headers: headers)
-                act(on: event, answer)
+                carryOut(note(event, at: now), at: now, answer)
                 input.take(consumed)
                 if event == .needsMore { return false }
             } catch {
-                if error == .headersTooLarge || error == .tooManyHeaders { reached(.adminRequestOctets) }
-                send(AdminResponse(error.status, "\(error.details)"), isLast: true)
+                let isTooLarge = error == .headersTooLarge || error == .tooManyHeaders
+                let response = AdminResponse(error.status, "\(error.details)")
+                carryOut(state.refused(response, isTooLarge: isTooLarge, at: now), at: now)
             }
         }
         return true
     }
 
-    private func act(on event: HTTP1Event, _ answer: (AdminRequest) -> AdminResponse?) {
+    private func note(_ event: HTTP1Event, at now: MonotonicTime) -> [AdminConnectionState.Action] {
         switch event {
-        case .needsMore: break
-        case .head(let head): start(head)
-        case .body(let body):
-            request?.bodyOctets += body.count
-            if let request, request.bodyOctets > Self.mostBodyOctets { refuseBody() }
-        case .end:
-            guard let request else { break }
-            requests += 1
-            if let response = answer(request.content) { self.answer(response) } else { phase = .waiting }
+        case .needsMore: []
+        case .head(let head): state.received(AdminConnectionState.Head(headers, head), at: now)
+        case .body(let body): state.receivedBody(body.count, at: now)
+        case .end: state.completed(at: now)
         }
-    }
-
-    private func answer(_ response: AdminResponse) {
-        guard let request else { return }
-        let (endsAnyway, isFull) = (!request.isKeepAlive || endsSoon, requests >= Self.requestsLimit)
-        if isFull, !endsAnyway { reached(.adminRequests) }
-        send(
-            response, isHead: request.content.method == "HEAD",
-            isLast: endsAnyway || isFull)
-        self.request = nil
-    }
-
-    private func start(_ head: HTTP1Head) {
-        request = Request(content: AdminRequest(headers), isKeepAlive: head.isKeepAlive)
-        if case .length(let length) = head.framing, length > UInt64(Self.mostBodyOctets) { return refuseBody() }
-        if head.expectsContinue, head.framing != .none {
-            output.append("HTTP/1.1 100 Continue\r\n\r\n")
-            _ = flush()    // if the socket does not take it now, it is sent with the answer
-        }
-    }
-
-    private func refuseBody() {
-        reached(.adminRequestOctets)
-        send(AdminResponse(413, "No page takes a body."), isLast: true)
-    }
-
-    private func send(_ response: AdminResponse, isHead: Bool = false, isLast: Bool) {
-        response.write(to: output, isHead: isHead, isLast: isLast)
-        self.isLast = isLast
-        phase = .writing
     }
 }
 
 @available(*, unavailable) extension AdminConnection: Sendable {}
+
+extension AdminConnectionState.Head {
+    /// A head that was parsed.
+    fileprivate init(_ headers: HeaderBlock, _ head: HTTP1Head) {
+        request = AdminRequest(headers)
+        isKeepAlive = head.isKeepAlive
+        if case .length(let length) = head.framing { bodyOctets = length }
+        isAwaitingContinue = head.expectsContinue && head.framing != .none
+    }
+}

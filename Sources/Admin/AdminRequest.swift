@@ -4,7 +4,7 @@ internal import Reactor
 internal import Telemetry
 
 /// A request, as far as the pages use it. It has texts, because it lives longer than the octets that it was read from.
-struct AdminRequest {
+struct AdminRequest: Equatable {
     /// As it came, in capitals as a rule: methods are case-sensitive (RFC 9110 §9.1).
     var method: String
     /// A path, perhaps with a query.

@@ -30,16 +30,6 @@ package final class AdminServer {
     private static let waitingLimit = 64 << 20
     /// How long no connection is accepted after the process ran out of file descriptors.
     private static let acceptPause = Duration.milliseconds(200)
-    /// How long a connection may be without a request: longer than Prometheus' usual interval.
-    private static let idleLimit = Duration.seconds(75)
-    /// How long a request may take to arrive.
-    private static let readingLimit = Duration.seconds(10)
-    /// How long an action may take: longer than a load may.
-    private static let actionLimit = Duration.seconds(600)
-    /// How long a client may take to read its answer.
-    private static let writingLimit = Duration.seconds(30)
-    /// How long a client may take to close what has ended.
-    private static let lingerLimit = Duration.seconds(2)
 
     private let reached: (ReachedLimit) -> Void
     private let pages: AdminPages
@@ -81,13 +71,13 @@ package final class AdminServer {
     ) throws(SystemError) {
         let found = inherited.take(address)
         for further in found.dropFirst() { Socket.close(further) }
-        let number: CInt
+        let listening: CInt
         if let first = found.first {
-            number = first
+            listening = first
         } else {
-            number = try Socket.listen(address, backlog: 128, sharing: .none).release()
+            listening = try Socket.listen(address, backlog: 128, sharing: .none).release()
         }
-        listeners.append(Listener(descriptor: number, scope: scope, address: Socket.localAddress(number)))
+        listeners.append(Listener(descriptor: listening, scope: scope, address: Socket.localAddress(listening)))
     }
 }
 
@@ -120,7 +110,7 @@ extension AdminServer {
         for slot in connections.indices {
             guard let connection = connections[slot] else { continue }
             connection.endAfterAnswer()
-            if connection.phase == .closed {
+            if connection.state.isClosed {
                 close(connection, Token(connection: slot, generation: generations[slot]))
             }
         }
@@ -146,7 +136,7 @@ extension AdminServer {
                 resumeAccepting(listener: token.slot)
             } else if let connection = connection(token) {
                 connection.timer = .none
-                reached(Self.limit(of: connection.phase))
+                connection.expire(at: now)
                 close(connection, token)
             }
         }
@@ -160,7 +150,7 @@ extension AdminServer {
             do {
                 guard let (descriptor, _) = try Socket.accept(listeners[index].descriptor) else { return }
                 let scope = listeners[index].scope
-                welcome(AdminConnection(descriptor: descriptor, scope: scope, reached: reached), now: now)
+                welcome(AdminConnection(descriptor: descriptor, scope: scope, at: now, reached: reached))
             } catch {
                 reached(.adminPause)
                 // The listener stays readable, so without a pause the loop would turn without waiting.
@@ -176,16 +166,15 @@ extension AdminServer {
         try? poller?.watchReadable(listeners[index].descriptor, token: Token(listener: index).packed)
     }
 
-    private func welcome(_ connection: AdminConnection, now: MonotonicTime) {
+    private func welcome(_ connection: AdminConnection) {
         let slot = connections.firstIndex { $0 == nil } ?? giveWay()
         generations[slot] &+= 1
         connections[slot] = connection
         let token = Token(connection: slot, generation: generations[slot])
-        connection.phaseStart = now
         guard let poller, (try? poller.watch(connection.descriptor, token: token.packed)) != nil else {
             return close(connection, token)
         }
-        arm(connection, token, now: now)
+        arm(connection, token)
     }
 
     /// Closes the connection that has been in its phase for the longest time.
@@ -193,7 +182,7 @@ extension AdminServer {
         var oldest = 0
         for slot in connections.indices {
             guard let candidate = connections[slot] else { return slot }
-            if let best = connections[oldest], candidate.phaseStart < best.phaseStart { oldest = slot }
+            if let best = connections[oldest], candidate.state.since < best.state.since { oldest = slot }
         }
         if let connection = connections[oldest] {
             reached(.adminConnections)
@@ -211,9 +200,8 @@ extension AdminServer {
     }
 
     private func advance(_ connection: AdminConnection, _ token: Token, now: MonotonicTime) {
-        let before = connection.phaseChanges
         var begin: ((@escaping (AdminResponse) -> Void) -> Void)?
-        connection.advance { request in
+        connection.advance(at: now) { request in
             switch answer(request, connection.scope) {
             case .now(let response): return response
             case .later(let work):
@@ -221,7 +209,7 @@ extension AdminServer {
                 return nil
             }
         }
-        settle(connection, token, since: before, now: now)
+        settle(connection, token)
         begin? { [weak self] response in self?.complete(token, response) }
     }
 
@@ -238,41 +226,25 @@ extension AdminServer {
 
     /// Takes the answer that a request was waiting for. Its connection may be closed already.
     private func complete(_ token: Token, _ response: AdminResponse) {
-        guard let connection = connection(token), connection.phase == .waiting else { return }
-        connection.complete(response)
-        advance(connection, token, now: .now())
+        guard let connection = connection(token) else { return }
+        let now = MonotonicTime.now()
+        connection.complete(response, at: now)
+        advance(connection, token, now: now)
     }
 
-    private func settle(_ connection: AdminConnection, _ token: Token, since before: Int, now: MonotonicTime) {
-        if connection.phase == .closed { return close(connection, token) }
-        guard connection.phaseChanges != before else { return }
-        connection.phaseStart = now
-        arm(connection, token, now: now)
+    private func settle(_ connection: AdminConnection, _ token: Token) {
+        if connection.state.isClosed { close(connection, token) } else { arm(connection, token) }
     }
 
     private var waitingOctets: Int { connections.reduce(0) { $0 + ($1?.waitingOctets ?? 0) } }
 
-    private func arm(_ connection: AdminConnection, _ token: Token, now: MonotonicTime) {
+    /// Sets the timer to the deadline of the phase.
+    private func arm(_ connection: AdminConnection, _ token: Token) {
+        let deadline = connection.state.deadline
+        guard connection.timerDeadline != deadline else { return }
         timers.cancel(&connection.timer)
-        let timeLimit: Duration
-        switch connection.phase {
-        case .idle: timeLimit = Self.idleLimit
-        case .reading: timeLimit = Self.readingLimit
-        case .waiting: timeLimit = Self.actionLimit
-        case .writing: timeLimit = Self.writingLimit
-        case .lingering: timeLimit = Self.lingerLimit
-        case .closed: return
-        }
-        connection.timer = timers.arm(at: now + timeLimit, token: token.packed)
-    }
-
-    /// The limit that a connection has reached whose phase took too long.
-    private static func limit(of phase: AdminConnection.Phase) -> ReachedLimit {
-        switch phase {
-        case .idle: .adminIdleTime
-        case .lingering: .adminLinger
-        case .reading, .waiting, .writing, .closed: .adminTime
-        }
+        connection.timerDeadline = deadline
+        if let deadline { connection.timer = timers.arm(at: deadline, token: token.packed) }
     }
 
     private func close(_ connection: AdminConnection, _ token: Token) {
@@ -285,20 +257,20 @@ extension AdminServer {
     /// A token for the poller: that it is this server's, which slot, and which use of the slot.
     private struct Token {
         static let generationMask: UInt32 = 0x7f_ffff
-        private static let owner: UInt64 = 0xad << 56
+        private static let mark: UInt64 = 0xad << 56
         private static let listenerBit: UInt64 = 1 << 55
 
         let packed: UInt64
 
         init?(_ packed: UInt64) {
-            guard packed >> 56 == Self.owner >> 56 else { return nil }
+            guard packed >> 56 == Self.mark >> 56 else { return nil }
             self.packed = packed
         }
 
-        init(listener index: Int) { packed = Self.owner | Self.listenerBit | UInt64(index) }
+        init(listener index: Int) { packed = Self.mark | Self.listenerBit | UInt64(index) }
 
         init(connection slot: Int, generation: UInt32) {
-            packed = Self.owner | UInt64(generation & Self.generationMask) << 32 | UInt64(slot)
+            packed = Self.mark | UInt64(generation & Self.generationMask) << 32 | UInt64(slot)
         }
 
         var isListener: Bool { packed & Self.listenerBit != 0 }

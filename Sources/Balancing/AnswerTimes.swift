@@ -27,11 +27,11 @@ package struct AnswerTimes: Sendable {
             count = 0
         }
         last = now
-        let step = max(count < Self.first ? estimate / 4 : estimate / 32, Self.leastStep)
+        let change = max(count < Self.first ? estimate / 4 : estimate / 32, Self.leastStep)
         if time > estimate {
-            estimate += min(step, time - estimate)
+            estimate += min(change, time - estimate)
         } else {
-            estimate -= min(step, estimate - time)
+            estimate -= min(change, estimate - time)
         }
         if count < .max { count += 1 }
     }

@@ -119,12 +119,12 @@ struct CertificateDirectory {
             return entry.context
         }
         var pairs: [KeyPair] = []
-        for (number, credential) in credentials.enumerated() {
+        for (index, credential) in credentials.enumerated() {
             switch pair(credential) {
             case .success(let pair): pairs.append(pair)
             case .failure(let error):
-                return lastGood(key, chain, port, verification, .of(error, number, chain, secrets))
-            case nil: return lastGood(key, chain, port, verification, .forgotten(chain, number, secrets))
+                return lastGood(key, chain, port, verification, .of(error, index, chain, secrets))
+            case nil: return lastGood(key, chain, port, verification, .forgotten(chain, index, secrets))
             }
         }
         do throws(TLSError) {

@@ -239,14 +239,14 @@ struct ClusterDirectory {
     private mutating func check(_ plan: RoutingPlan, _ tls: [Int: ClusterTLS]) -> [Int] {
         var terms: [HealthDirectory.Key: HealthDirectory.Terms] = [:]
         checked = [:]
-        for (number, (cluster, place)) in zip(plan.clusters, order).enumerated() {
+        for (index, (cluster, place)) in zip(plan.clusters, order).enumerated() {
             guard let policy = cluster.policies?.healthCheck else { continue }
             let key = key(slots[place])
             if checked[key]?.contains(place) != true { checked[key, default: []].append(place) }
-            if cluster.tls != nil, tls[number]?.security == nil { continue }    // nothing is sent to it
+            if cluster.tls != nil, tls[index]?.security == nil { continue }    // nothing is sent to it
             guard terms[key] == nil else { continue }
             terms[key] = HealthDirectory.Terms(
-                policy: policy, isHTTP2: cluster.isHTTP2, security: tls[number]?.security,
+                policy: policy, isHTTP2: cluster.isHTTP2, security: tls[index]?.security,
                 proxyVersion: cluster.policies?.proxyVersion)
         }
         guard health.isUsed || !terms.isEmpty else { return [] }

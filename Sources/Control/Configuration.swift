@@ -201,9 +201,9 @@ struct Configuration {
         guard !listener.chains.isEmpty || !listener.passthroughs.isEmpty else { return nil }
         var served: [(serverNames: [String], context: TLSContext, number: Int)] = []
         var closed: [[String]] = []
-        for (number, (chain, context)) in zip(listener.chains, contexts).enumerated() {
+        for (index, (chain, context)) in zip(listener.chains, contexts).enumerated() {
             if let context {
-                served.append((chain.serverNames, context, number))
+                served.append((chain.serverNames, context, index))
             } else if chain.clients != nil || !listener.passthroughs.isEmpty || listener.clearRelay != nil
                 || listener.chains.contains(where: { $0.relay != nil })
             {

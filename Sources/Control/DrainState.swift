@@ -34,7 +34,7 @@ package struct DrainSchedule: Sendable, Equatable {
     /// How many waves there are: one for each second.
     var waves: Int { max(1, Int(noticeTime.components.seconds)) }
     /// From one wave to the next, and from a client's first GOAWAY to its final one.
-    var step: Duration { noticeTime / waves }
+    var waveTime: Duration { noticeTime / waves }
 }
 
 /// The course of a drain: what the workers are asked to do, one after the other, and when it is over. It knows no
@@ -105,16 +105,18 @@ struct DrainState: Equatable {
 
     /// - Parameter isIdle: there is nobody to be notified.
     private func following(isIdle: Bool) -> (stage: Stage, after: Duration, messages: [WorkerMessage])? {
-        let (waves, step, accepting) = (schedule.waves, schedule.step, schedule.acceptTime)
+        let (waves, waveTime, accepting) = (schedule.waves, schedule.waveTime, schedule.acceptTime)
         switch stage {
         case .accepting where isIdle, .telling where isIdle: return (.closed, accepting, Self.closing)
         case .accepting: return (.telling(wave: 0), accepting, [.announceTo(.wave(0, of: waves))])
         case .telling(let wave) where wave + 1 < waves:
             let next = DrainShare.wave(wave + 1, of: waves)
-            return (.telling(wave: wave + 1), accepting + step * (wave + 1), [.refuseNewStreams, .announceTo(next)])
-        case .telling: return (.closed, accepting + step * waves, Self.closing)
+            return (
+                .telling(wave: wave + 1), accepting + waveTime * (wave + 1), [.refuseNewStreams, .announceTo(next)]
+            )
+        case .telling: return (.closed, accepting + waveTime * waves, Self.closing)
         case .closed:
-            return (.refusingLate, accepting + step * waves + min(.seconds(1), step), [.refuseNewStreams])
+            return (.refusingLate, accepting + waveTime * waves + min(.seconds(1), waveTime), [.refuseNewStreams])
         case .refusingLate: return nil
         }
     }

@@ -3,17 +3,6 @@ internal import Proxy
 internal import Reactor
 internal import Synchronization
 
-/// What was said of a drain, so that it is said once.
-struct DrainNotes {
-    /// How often a drain that goes on is reported.
-    static let pause = Duration.seconds(10)
-
-    var stage = DrainState.Stage.accepting
-    var next = MonotonicTime(nanoseconds: 0)
-    /// The process has been asked to end; a drain after an upgrade has begun without that.
-    var isAskedToEnd = false
-}
-
 extension ControlPlane {
     /// Listeners that a crash report names.
     private static let mostPorts = 16

@@ -80,7 +80,7 @@ struct ListenerDirectory {
         _ adopted: [CInt], _ address: SocketAddress, _ workers: Int
     ) throws(SystemError) -> ListenerSockets {
         guard adopted.count <= workers else {
-            for number in adopted { Socket.close(number) }
+            for descriptor in adopted { Socket.close(descriptor) }
             throw SystemError(
                 "serve the \(adopted.count) sockets handed over for \(address) by \(workers) workers (give as many: "
                     + "--workers \(adopted.count))", code: 22)

@@ -8,7 +8,7 @@ struct MeshIdentity: Sendable {
     let authorities: String
 
     private static let folders = ["/etc/certs", "/var/run/secrets/workload-spiffe-credentials"]
-    private static let names = [
+    private static let fileNames = [
         (certificate: "cert-chain.pem", key: "key.pem", authorities: "root-cert.pem"),
         (certificate: "certificates.pem", key: "private_key.pem", authorities: "ca_certificates.pem"),
     ]
@@ -24,7 +24,7 @@ struct MeshIdentity: Sendable {
     /// All sets of files that there may be, in order of preference.
     /// - Parameter folder: the only folder; nil: those that Istio uses.
     static func candidates(folder: String?) -> [MeshIdentity] {
-        (folder.map { [$0] } ?? folders).flatMap { folder in names.map { MeshIdentity(folder, $0) } }
+        (folder.map { [$0] } ?? folders).flatMap { folder in fileNames.map { MeshIdentity(folder, $0) } }
     }
 
     /// The first set of which there is a certificate. Looks at the disk.

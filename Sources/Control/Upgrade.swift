@@ -48,7 +48,7 @@ extension ControlPlane {
 
     private func beginUpgrade() {
         let sockets = configuration.listeningSockets
-        defer { for number in sockets { Socket.close(number) } }
+        defer { for descriptor in sockets { Socket.close(descriptor) } }
         // What the last good versions hide here, a process that starts would not serve at all.
         let errors = configuration.kept.isEmpty ? definitionErrors : 0
         do throws(SystemError) {

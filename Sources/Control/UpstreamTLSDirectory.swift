@@ -60,13 +60,13 @@ struct UpstreamTLSDirectory {
     mutating func all(of plan: RoutingPlan, secrets: [Secret], limit: LoadLimit = LoadLimit()) -> [Int: ClusterTLS] {
         var result: [Int: ClusterTLS] = [:]
         var sites: [Site: [Int]] = [:]
-        for (number, cluster) in plan.clusters.enumerated() {
+        for (index, cluster) in plan.clusters.enumerated() {
             guard let tls = cluster.tls else { continue }
             if let refusal = tls.refusal {
-                result[number] = .unavailable(refusal)
+                result[index] = .unavailable(refusal)
             } else {
                 let site = Site(terms: tls.terms, rule: tls.rule, place: tls.place, path: tls.path)
-                sites[site, default: []].append(number)
+                sites[site, default: []].append(index)
             }
         }
         var source = begin(sites.keys.map(\.terms), secrets)

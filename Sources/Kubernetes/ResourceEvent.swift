@@ -97,8 +97,8 @@ package struct Permission: Sendable, Hashable, CustomStringConvertible {
     package var description: String {
         let full = group.isEmpty ? resource : "\(resource).\(group)"
         let object = name.map { " named \"\($0)\"" } ?? ""
-        let place = namespace.map { " in namespace \"\($0)\"" } ?? " in all namespaces"
-        return "verb \"\(verb)\" on resource \"\(full)\"\(object)\(place)"
+        let scope = namespace.map { " in namespace \"\($0)\"" } ?? " in all namespaces"
+        return "verb \"\(verb)\" on resource \"\(full)\"\(object)\(scope)"
     }
 }
 

@@ -37,14 +37,14 @@ package enum ContainerMemory {
     /// nil for `max`, and for what the first version writes in its place.
     private static func octets(_ text: String) -> UInt64? {
         let digits = text.prefix { $0.isNumber }
-        guard let number = UInt64(digits), number > 0, number < 1 << 60 else { return nil }
-        return number
+        guard let value = UInt64(digits), value > 0, value < 1 << 60 else { return nil }
+        return value
     }
 
     private static func text(of path: String) -> String? {
-        let number = unsafe portico_open_for_reading(path)
-        guard number >= 0 else { return nil }
-        let file = Descriptor(owning: number)
+        let descriptor = unsafe portico_open_for_reading(path)
+        guard descriptor >= 0 else { return nil }
+        let file = Descriptor(owning: descriptor)
         var text = [UInt8](repeating: 0, count: 4096)
         let count = unsafe CLinux.read(file.number, &text, text.count)
         return count < 0 ? nil : String(decoding: text[..<count], as: UTF8.self)

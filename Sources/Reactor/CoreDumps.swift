@@ -8,9 +8,9 @@ package enum CoreDumps {
     /// this does nothing.
     package static func leaveOutMemory() {
         // Bit 4 keeps the ELF headers, so that a dump still says which binary it comes from. Source: core(5).
-        let number = unsafe portico_open_for_writing("/proc/self/coredump_filter")
-        guard number >= 0 else { return }
-        let file = Descriptor(owning: number)
+        let descriptor = unsafe portico_open_for_writing("/proc/self/coredump_filter")
+        guard descriptor >= 0 else { return }
+        let file = Descriptor(owning: descriptor)
         _ = unsafe CLinux.write(file.number, "0x10", 4)
     }
 }

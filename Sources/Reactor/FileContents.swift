@@ -34,9 +34,9 @@ package enum FileContents {
     /// - Parameter limitOctets: the largest size in octets; a larger file is an error.
     package static func read(_ path: String, limitOctets: Int = 1 << 20) throws(Failure) -> [UInt8] {
         // Opens without waiting: opening a FIFO that has no writer would block forever.
-        let number = unsafe portico_open_for_reading(path)
-        guard number >= 0 else { throw .system(SystemError("read", on: path)) }
-        let file = Descriptor(owning: number)
+        let descriptor = unsafe portico_open_for_reading(path)
+        guard descriptor >= 0 else { throw .system(SystemError("read", on: path)) }
+        let file = Descriptor(owning: descriptor)
         let isRegular = portico_is_regular_file(file.number)
         guard isRegular >= 0 else { throw .system(SystemError("read", on: path)) }
         guard isRegular == 1 else { throw .notRegular(path: path) }

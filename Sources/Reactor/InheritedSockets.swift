@@ -18,7 +18,7 @@ package final class InheritedSockets {
 
     package let giver: Giver
     private var taken: Set<SocketAddress> = []    // of the service manager's
-    private var sockets: [(address: SocketAddress, number: CInt)] = []
+    private var sockets: [(address: SocketAddress, descriptor: CInt)] = []
 
     /// The variable by which a gateway tells its successor, "sockets,workers,errors". Descriptor 3 is the way to speak
     /// with it, and the sockets follow.
@@ -43,17 +43,17 @@ package final class InheritedSockets {
     /// Takes over descriptors, each of which has to be a listening socket.
     init(_ giver: Giver, numbers: some Sequence<CInt>) throws(SystemError) {
         self.giver = giver
-        for number in numbers {
-            guard portico_adopt(number) == 0 else { throw Self.failure(number, portico_errno()) }
-            guard Socket.isListening(number), let address = Socket.localAddress(number) else {
-                throw Self.failure(number, ENOTSOCK)
+        for descriptor in numbers {
+            guard portico_adopt(descriptor) == 0 else { throw Self.failure(descriptor, portico_errno()) }
+            guard Socket.isListening(descriptor), let address = Socket.localAddress(descriptor) else {
+                throw Self.failure(descriptor, ENOTSOCK)
             }
-            sockets.append((address, number))
+            sockets.append((address, descriptor))
         }
     }
 
-    private static func failure(_ number: CInt, _ code: Int32) -> SystemError {
-        SystemError("take over descriptor \(number), which should be a listening stream socket", code: code)
+    private static func failure(_ descriptor: CInt, _ code: Int32) -> SystemError {
+        SystemError("take over descriptor \(descriptor), which should be a listening stream socket", code: code)
     }
 
     /// What the variables say; pure.
@@ -68,7 +68,7 @@ package final class InheritedSockets {
             return (.predecessor(workers: workers, errors: errors), firstDescriptor + 1, count)
         }
         // For another process, by the rule of systemd.
-        guard let owner = environment["LISTEN_PID"], Int32(owner) == process else { return (.nobody, 0, 0) }
+        guard let heir = environment["LISTEN_PID"], Int32(heir) == process else { return (.nobody, 0, 0) }
         guard let count = environment["LISTEN_FDS"].flatMap({ Int($0) }), (0...mostDescriptors).contains(count) else {
             throw SystemError("understand the variable LISTEN_FDS", code: EINVAL)
         }
@@ -83,7 +83,7 @@ package final class InheritedSockets {
             isExact
                 ? found == address : found.isEveryAddress && address.isEveryAddress && found.port == address.port
         }
-        let found = sockets.filter { isFound($0.address) }.map(\.number)
+        let found = sockets.filter { isFound($0.address) }.map(\.descriptor)
         if giver == .serviceManager {
             taken.formUnion(sockets.lazy.map(\.address).filter(isFound))
             return found.compactMap { Socket.duplicate($0) }
@@ -103,7 +103,7 @@ package final class InheritedSockets {
 
     /// Closes what nobody has asked for. What waits there is served by the gateway that has handed it over.
     package func closeRest() {
-        for socket in sockets { Socket.close(socket.number) }
+        for socket in sockets { Socket.close(socket.descriptor) }
         sockets = []
     }
 }

@@ -16,9 +16,9 @@ package final class Mailbox<Message: Sendable>: Sendable {
 
     /// Makes an empty mailbox; fails when no descriptor is left.
     package init() throws(SystemError) {
-        let number = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
-        guard number >= 0 else { throw SystemError("open an eventfd") }
-        bell = Descriptor(owning: number)
+        let descriptor = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
+        guard descriptor >= 0 else { throw SystemError("open an eventfd") }
+        bell = Descriptor(owning: descriptor)
     }
 
     /// The descriptor that the receiving thread watches for reading.

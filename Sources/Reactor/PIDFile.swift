@@ -11,9 +11,9 @@ package struct PIDFile: Sendable {
     /// Writes the number of this process.
     package func write() throws(SystemError) {
         let part = "\(path).\(getpid())"
-        let number = unsafe portico_create(part)
-        guard number >= 0 else { throw SystemError("write", on: part) }
-        let file = Descriptor(owning: number)
+        let descriptor = unsafe portico_create(part)
+        guard descriptor >= 0 else { throw SystemError("write", on: part) }
+        let file = Descriptor(owning: descriptor)
         var text = "\(getpid())\n"
         let isWritten = text.withUTF8 { unsafe CLinux.write(file.number, $0.baseAddress, $0.count) == $0.count }
         guard isWritten, unsafe rename(part, path) == 0 else {

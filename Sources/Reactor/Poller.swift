@@ -23,27 +23,27 @@ package struct Readiness {
 
     /// Opens an epoll descriptor; fails when no descriptor is left.
     package init() throws(SystemError) {
-        let number = epoll_create1(Int32(EPOLL_CLOEXEC))
-        guard number >= 0 else { throw SystemError("open epoll") }
-        descriptor = Descriptor(owning: number)
+        let opened = epoll_create1(Int32(EPOLL_CLOEXEC))
+        guard opened >= 0 else { throw SystemError("open epoll") }
+        descriptor = Descriptor(owning: opened)
         unsafe events = .allocate(capacity: Self.eventsPerTurn)
     }
 
     deinit { unsafe events.deallocate() }
 
     /// Watches a connection: edge-triggered, in both directions.
-    package func watch(_ number: CInt, token: UInt64) throws(SystemError) {
-        try add(number, EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue, token)
+    package func watch(_ socket: CInt, token: UInt64) throws(SystemError) {
+        try add(socket, EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue, token)
     }
 
     /// Watches a listener, an eventfd or a signalfd: level-triggered, for reading.
-    package func watchReadable(_ number: CInt, token: UInt64) throws(SystemError) {
-        try add(number, EPOLLIN.rawValue, token)
+    package func watchReadable(_ socket: CInt, token: UInt64) throws(SystemError) {
+        try add(socket, EPOLLIN.rawValue, token)
     }
 
     /// Stops watching a descriptor.
-    package func forget(_ number: CInt) {
-        _ = epoll_ctl(descriptor.number, EPOLL_CTL_DEL, number, nil)
+    package func forget(_ socket: CInt) {
+        _ = epoll_ctl(descriptor.number, EPOLL_CTL_DEL, socket, nil)
     }
 
     /// Waits until a watched descriptor is ready.
@@ -66,9 +66,9 @@ package struct Readiness {
             isHungUp: bits & (EPOLLHUP.rawValue | EPOLLERR.rawValue | EPOLLRDHUP.rawValue) != 0)
     }
 
-    private func add(_ number: CInt, _ bits: UInt32, _ token: UInt64) throws(SystemError) {
+    private func add(_ socket: CInt, _ bits: UInt32, _ token: UInt64) throws(SystemError) {
         var event = unsafe epoll_event(events: bits, data: epoll_data_t(u64: token))
-        guard unsafe epoll_ctl(descriptor.number, EPOLL_CTL_ADD, number, &event) == 0 else {
+        guard unsafe epoll_ctl(descriptor.number, EPOLL_CTL_ADD, socket, &event) == 0 else {
             throw SystemError("watch a descriptor")
         }
     }

@@ -47,9 +47,9 @@ package struct ProcessUsage: Sendable {
 
     /// The numbers of `/proc/self/statm`, in pages: size, resident, …
     private static func statm() -> [UInt64] {
-        let number = unsafe portico_open_for_reading("/proc/self/statm")
-        guard number >= 0 else { return [] }
-        let file = Descriptor(owning: number)
+        let descriptor = unsafe portico_open_for_reading("/proc/self/statm")
+        guard descriptor >= 0 else { return [] }
+        let file = Descriptor(owning: descriptor)
         var text = [UInt8](repeating: 0, count: 256)
         let count = unsafe CLinux.read(file.number, &text, text.count)
         guard count > 0 else { return [] }

@@ -9,9 +9,9 @@ package final class ResidentMemory {
 
     /// Opens `/proc/self/statm`; fails where there is none, or no descriptor is left.
     package init() throws(SystemError) {
-        let number = unsafe portico_open_for_reading("/proc/self/statm")
-        guard number >= 0 else { throw SystemError("open", on: "/proc/self/statm") }
-        file = Descriptor(owning: number)
+        let descriptor = unsafe portico_open_for_reading("/proc/self/statm")
+        guard descriptor >= 0 else { throw SystemError("open", on: "/proc/self/statm") }
+        file = Descriptor(owning: descriptor)
         pageOctets = max(sysconf(Int32(_SC_PAGESIZE)), 4096)
     }
 
@@ -26,14 +26,14 @@ package final class ResidentMemory {
     }
 
     private static func secondNumber(_ text: UnsafeRawBufferPointer) -> Int {
-        var number = 0, spaces = 0
+        var value = 0, spaces = 0
         for index in text.indices {
             let octet = unsafe text[index]
             if octet == UInt8(ascii: " ") {
                 spaces += 1
-                if spaces == 2 { return number }
+                if spaces == 2 { return value }
             } else if spaces == 1, octet >= UInt8(ascii: "0"), octet <= UInt8(ascii: "9") {
-                number = number &* 10 &+ Int(octet - UInt8(ascii: "0"))
+                value = value &* 10 &+ Int(octet - UInt8(ascii: "0"))
             }
         }
         return 0

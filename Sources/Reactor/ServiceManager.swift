@@ -20,11 +20,11 @@ package struct ServiceManager: Sendable {
     private func say(_ text: String) {
         guard let address else { return }
         let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-        let number = socket(AF_UNIX, type, 0)
-        guard number >= 0 else { return }
-        defer { Socket.close(number) }
-        guard unsafe address.withKernelForm({ unsafe portico_connect(number, $0, $1) }) == 0 else { return }
+        let descriptor = socket(AF_UNIX, type, 0)
+        guard descriptor >= 0 else { return }
+        defer { Socket.close(descriptor) }
+        guard unsafe address.withKernelForm({ unsafe portico_connect(descriptor, $0, $1) }) == 0 else { return }
         var text = text
-        text.withUTF8 { _ = unsafe send(number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+        text.withUTF8 { _ = unsafe send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
     }
 }

@@ -17,9 +17,9 @@ internal import CLinux
         guard unsafe pthread_sigmask(SIG_BLOCK, &set, nil) == 0 else { throw SystemError("block signals") }
         // When the peer has closed, a write must fail with EPIPE. The signal would end the process.
         portico_ignore_sigpipe()
-        let number = unsafe signalfd(-1, &set, Int32(SFD_NONBLOCK) | Int32(SFD_CLOEXEC))
-        guard number >= 0 else { throw SystemError("open a signalfd") }
-        source = Descriptor(owning: number)
+        let opened = unsafe signalfd(-1, &set, Int32(SFD_NONBLOCK) | Int32(SFD_CLOEXEC))
+        guard opened >= 0 else { throw SystemError("open a signalfd") }
+        source = Descriptor(owning: opened)
     }
 
     /// The descriptor to watch for reading.

@@ -18,22 +18,22 @@ package enum Socket {
     package static func listen(
         _ address: SocketAddress, backlog: Int32 = 4096, sharing: Sharing = .amongWorkers
     ) throws(SystemError) -> Descriptor {
-        let number = socket(address.domain, streamType, 0)
-        guard number >= 0 else { throw SystemError("open a socket for", on: address.description) }
-        let descriptor = Descriptor(owning: number)
-        set(number, SOL_SOCKET, SO_REUSEADDR, 1)
-        if !address.isUnix, sharing == .amongWorkers { set(number, SOL_SOCKET, SO_REUSEPORT, 1) }
-        if address.isIPv6 { set(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
-        if !bind(number, address) {
+        let descriptor = socket(address.domain, streamType, 0)
+        guard descriptor >= 0 else { throw SystemError("open a socket for", on: address.description) }
+        let owned = Descriptor(owning: descriptor)
+        set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+        if !address.isUnix, sharing == .amongWorkers { set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
+        if address.isIPv6 { set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
+        if !bind(descriptor, address) {
             let error = SystemError("listen on", on: address.description)
-            guard error.code == EADDRINUSE, removeDeadSocket(address), bind(number, address) else { throw error }
+            guard error.code == EADDRINUSE, removeDeadSocket(address), bind(descriptor, address) else { throw error }
         }
-        guard CLinux.listen(number, backlog) == 0 else { throw SystemError("listen on", on: address.description) }
-        return descriptor
+        guard CLinux.listen(descriptor, backlog) == 0 else { throw SystemError("listen on", on: address.description) }
+        return owned
     }
 
-    private static func bind(_ number: CInt, _ address: SocketAddress) -> Bool {
-        unsafe address.withKernelForm { unsafe portico_bind(number, $0, $1) } == 0
+    private static func bind(_ descriptor: CInt, _ address: SocketAddress) -> Bool {
+        unsafe address.withKernelForm { unsafe portico_bind(descriptor, $0, $1) } == 0
     }
 
     /// The file of a Unix socket outlives its process. Removes it if it is a socket on which no process listens.
@@ -54,10 +54,10 @@ package enum Socket {
     package static func accept(_ listener: CInt) throws(SystemError) -> (descriptor: CInt, peer: SocketAddress?)? {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        let number = unsafe portico_accept(listener, &storage, &length)
-        if number >= 0 {
-            set(number, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-            return (number, SocketAddress(storage, length: length))
+        let descriptor = unsafe portico_accept(listener, &storage, &length)
+        if descriptor >= 0 {
+            set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+            return (descriptor, SocketAddress(storage, length: length))
         }
         switch portico_errno() {
         // The problem of one waiting connection only: the next call returns the next one.
@@ -68,13 +68,13 @@ package enum Socket {
 
     /// Starts to connect. The connection is established, or has failed, when the socket becomes writable.
     package static func connect(_ address: SocketAddress) throws(SystemError) -> CInt {
-        let number = socket(address.domain, streamType, 0)
-        guard number >= 0 else { throw SystemError("open a socket for", on: address.description) }
-        if !address.isUnix { set(number, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
-        let result = unsafe address.withKernelForm { unsafe portico_connect(number, $0, $1) }
-        if result == 0 || portico_errno() == EINPROGRESS { return number }
+        let descriptor = socket(address.domain, streamType, 0)
+        guard descriptor >= 0 else { throw SystemError("open a socket for", on: address.description) }
+        if !address.isUnix { set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
+        let result = unsafe address.withKernelForm { unsafe portico_connect(descriptor, $0, $1) }
+        if result == 0 || portico_errno() == EINPROGRESS { return descriptor }
         let error = SystemError("connect to", on: address.description)
-        _ = CLinux.close(number)
+        _ = CLinux.close(descriptor)
         throw error
     }
 
@@ -84,103 +84,107 @@ package enum Socket {
     ///   - time: seconds of silence until the first probe, 1 or more.
     ///   - interval: seconds between probes, 1 or more.
     ///   - probes: unanswered ones until the end, 1 or more.
-    package static func keepAlive(_ number: CInt, after time: Int?, every interval: Int?, probes: Int?) {
-        set(number, SOL_SOCKET, SO_KEEPALIVE, 1)
+    package static func keepAlive(_ descriptor: CInt, after time: Int?, every interval: Int?, probes: Int?) {
+        set(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
         let level = Int32(IPPROTO_TCP)
         // The kernel refuses more than these, and the option would then have no effect.
-        if let time { set(number, level, TCP_KEEPIDLE, Int32(clamping: min(time, 32_767))) }
-        if let interval { set(number, level, TCP_KEEPINTVL, Int32(clamping: min(interval, 32_767))) }
-        if let probes { set(number, level, TCP_KEEPCNT, Int32(clamping: min(probes, 127))) }
+        if let time { set(descriptor, level, TCP_KEEPIDLE, Int32(clamping: min(time, 32_767))) }
+        if let interval { set(descriptor, level, TCP_KEEPINTVL, Int32(clamping: min(interval, 32_767))) }
+        if let probes { set(descriptor, level, TCP_KEEPCNT, Int32(clamping: min(probes, 127))) }
     }
 
     /// Whether the kernel asks a silent peer, and when: seconds until the first probe, seconds between two, probes.
-    package static func keepAlive(of number: CInt) -> (time: Int, interval: Int, probes: Int)? {
+    package static func keepAlive(of descriptor: CInt) -> (time: Int, interval: Int, probes: Int)? {
         let level = Int32(IPPROTO_TCP)
-        guard get(number, SOL_SOCKET, SO_KEEPALIVE) == 1 else { return nil }
-        return (get(number, level, TCP_KEEPIDLE), get(number, level, TCP_KEEPINTVL), get(number, level, TCP_KEEPCNT))
+        guard get(descriptor, SOL_SOCKET, SO_KEEPALIVE) == 1 else { return nil }
+        return (
+            get(descriptor, level, TCP_KEEPIDLE), get(descriptor, level, TCP_KEEPINTVL),
+            get(descriptor, level, TCP_KEEPCNT)
+        )
     }
 
     /// Whether a descriptor, of whatever kind, is a stream socket on which connections are accepted.
-    package static func isListening(_ number: CInt) -> Bool {
-        get(number, SOL_SOCKET, SO_TYPE) == Int(SOCK_STREAM.rawValue) && get(number, SOL_SOCKET, SO_ACCEPTCONN) == 1
+    package static func isListening(_ descriptor: CInt) -> Bool {
+        get(descriptor, SOL_SOCKET, SO_TYPE) == Int(SOCK_STREAM.rawValue)
+            && get(descriptor, SOL_SOCKET, SO_ACCEPTCONN) == 1
     }
 
     /// A further descriptor of the socket, which the caller closes; nil when there is none left.
-    package static func duplicate(_ number: CInt) -> CInt? {
-        let copy = portico_duplicate(number, 0)
+    package static func duplicate(_ descriptor: CInt) -> CInt? {
+        let copy = portico_duplicate(descriptor, 0)
         return copy >= 0 ? copy : nil
     }
 
-    private static func get(_ number: CInt, _ level: Int32, _ option: Int32) -> Int {
+    private static func get(_ descriptor: CInt, _ level: Int32, _ option: Int32) -> Int {
         var value: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
-        return unsafe getsockopt(number, level, option, &value, &length) == 0 ? Int(value) : -1
+        return unsafe getsockopt(descriptor, level, option, &value, &length) == 0 ? Int(value) : -1
     }
 
     /// The errno of a connect that was in progress; nil if it succeeded.
-    package static func connectError(_ number: CInt) -> Int32? {
+    package static func connectError(_ descriptor: CInt) -> Int32? {
         var code: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
-        let result = unsafe getsockopt(number, SOL_SOCKET, SO_ERROR, &code, &length)
+        let result = unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length)
         return result != 0 ? portico_errno() : code == 0 ? nil : code
     }
 
     /// Reads the octets that there are, at most `most`, and appends them to `buffer`.
-    package static func read(_ number: CInt, into buffer: OctetBuffer, most: Int) -> IOResult {
-        receive(number, into: buffer, most: most, flags: 0)
+    package static func read(_ descriptor: CInt, into buffer: OctetBuffer, most: Int) -> IOResult {
+        receive(descriptor, into: buffer, most: most, flags: 0)
     }
 
-    private static func receive(_ number: CInt, into buffer: OctetBuffer, most: Int, flags: CInt) -> IOResult {
-        let count = unsafe recv(number, buffer.room(most).baseAddress, most, flags)
+    private static func receive(_ descriptor: CInt, into buffer: OctetBuffer, most: Int, flags: CInt) -> IOResult {
+        let count = unsafe recv(descriptor, buffer.room(most).baseAddress, most, flags)
         guard count > 0 else { return count == 0 ? .closed : failure() }
         buffer.commit(count)
         return .octets(count)
     }
 
     /// Whether the peer has ended its side, or the connection is broken, even if there are octets to be read before.
-    package static func hasPeerEnded(_ number: CInt) -> Bool {
+    package static func hasPeerEnded(_ descriptor: CInt) -> Bool {
         // poll and epoll have the same bits.
-        var request = pollfd(fd: number, events: Int16(truncatingIfNeeded: EPOLLRDHUP.rawValue), revents: 0)
+        var request = pollfd(fd: descriptor, events: Int16(truncatingIfNeeded: EPOLLRDHUP.rawValue), revents: 0)
         return unsafe poll(&request, 1, 0) > 0
     }
 
     /// The first octet that can be read, which stays there; nil if there is none.
-    package static func peek(_ number: CInt) -> UInt8? {
+    package static func peek(_ descriptor: CInt) -> UInt8? {
         var octet: UInt8 = 0
-        return unsafe recv(number, &octet, 1, Int32(MSG_PEEK)) == 1 ? octet : nil
+        return unsafe recv(descriptor, &octet, 1, Int32(MSG_PEEK)) == 1 ? octet : nil
     }
 
     /// Appends to `buffer` a copy of the octets that can be read, at most `most`; they stay there.
-    package static func peek(_ number: CInt, into buffer: OctetBuffer, most: Int) -> IOResult {
-        receive(number, into: buffer, most: most, flags: Int32(MSG_PEEK))
+    package static func peek(_ descriptor: CInt, into buffer: OctetBuffer, most: Int) -> IOResult {
+        receive(descriptor, into: buffer, most: most, flags: Int32(MSG_PEEK))
     }
 
     /// Writes as many octets as the kernel takes at once.
-    package static func write(_ number: CInt, _ octets: Octets) -> IOResult {
-        let count = unsafe send(number, octets.base, octets.count, Int32(MSG_NOSIGNAL))
+    package static func write(_ descriptor: CInt, _ octets: Octets) -> IOResult {
+        let count = unsafe send(descriptor, octets.base, octets.count, Int32(MSG_NOSIGNAL))
         return count >= 0 ? .octets(count) : failure()
     }
 
-    package static func close(_ number: CInt) { _ = CLinux.close(number) }
+    package static func close(_ descriptor: CInt) { _ = CLinux.close(descriptor) }
     /// Ends our side of the stream (FIN); the peer may still send.
-    package static func finish(_ number: CInt) { _ = shutdown(number, Int32(SHUT_WR)) }
+    package static func finish(_ descriptor: CInt) { _ = shutdown(descriptor, Int32(SHUT_WR)) }
     /// Makes the following `close` reset the connection (RST) and drop what was not sent yet.
-    package static func abort(_ number: CInt) {
+    package static func abort(_ descriptor: CInt) {
         var linger = linger(l_onoff: 1, l_linger: 0)
-        _ = unsafe setsockopt(number, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
+        _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
     }
 
     /// The address that the socket is bound to; nil if the kernel has none.
-    package static func localAddress(_ number: CInt) -> SocketAddress? {
+    package static func localAddress(_ descriptor: CInt) -> SocketAddress? {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        let result = unsafe portico_local_address(number, &storage, &length)
+        let result = unsafe portico_local_address(descriptor, &storage, &length)
         return result == 0 ? SocketAddress(storage, length: length) : nil
     }
 
-    private static func set(_ number: CInt, _ level: Int32, _ option: Int32, _ value: Int32) {
+    private static func set(_ descriptor: CInt, _ level: Int32, _ option: Int32, _ value: Int32) {
         var value = value
-        _ = unsafe setsockopt(number, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+        _ = unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
     }
 
     private static func failure() -> IOResult {

@@ -88,8 +88,8 @@ package final class SuccessorProcess {
         let least = InheritedSockets.firstDescriptor + CInt(sockets.count) + 1
         var copies: [CInt] = []
         defer { for copy in copies { Socket.close(copy) } }
-        for number in [theirs.number] + sockets {
-            let copy = portico_duplicate(number, least)
+        for descriptor in [theirs.number] + sockets {
+            let copy = portico_duplicate(descriptor, least)
             guard copy >= 0 else { throw SystemError("hand over a socket") }
             copies.append(copy)
         }

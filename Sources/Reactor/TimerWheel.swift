@@ -20,8 +20,9 @@ package struct TimerWheel {
         var generation: UInt32 = 0    // grows by one whenever a timer ends
     }
 
-    private static let buckets = 1024
-    private var heads = [Int32](repeating: -1, count: buckets)
+    /// How many milliseconds have a bucket of their own, before the next shares the first one again.
+    private static let bucketCount = 1024
+    private var heads = [Int32](repeating: -1, count: bucketCount)
     private var nodes: [Node] = []
     private var free: Int32 = -1    // the first of the nodes without a timer
     private var position: UInt64    // ticks up to this one have expired
@@ -38,7 +39,7 @@ package struct TimerWheel {
     /// Arms a timer. `expire` returns its token at `deadline`, or at most 2 ms later.
     package mutating func arm(at deadline: MonotonicTime, token: UInt64) -> TimerID {
         let tick = max(deadline.nanoseconds / 1_000_000 + 1, position + 1)
-        let bucket = Int(tick % UInt64(Self.buckets))
+        let bucket = Int(tick % UInt64(Self.bucketCount))
         let next = heads[bucket]
         let index = takeNode()
         let generation = nodes[Int(index)].generation
@@ -46,7 +47,7 @@ package struct TimerWheel {
         if next >= 0 { nodes[Int(next)].previous = index }
         heads[bucket] = index
         count += 1
-        quiet = min(quiet, position + (tick - position - 1) % UInt64(Self.buckets))
+        quiet = min(quiet, position + (tick - position - 1) % UInt64(Self.bucketCount))
         return TimerID(node: index, generation: generation)
     }
 
@@ -68,7 +69,9 @@ package struct TimerWheel {
         let current = now.nanoseconds / 1_000_000
         guard current <= position else { return 0 }
         quiet = max(quiet, position)
-        while heads[Int((quiet + 1) % UInt64(Self.buckets))] < 0, quiet < position + UInt64(Self.buckets) { quiet += 1 }
+        while heads[Int((quiet + 1) % UInt64(Self.bucketCount))] < 0, quiet < position + UInt64(Self.bucketCount) {
+            quiet += 1
+        }
         return Int32(quiet + 1 - current)
     }
 
@@ -76,11 +79,11 @@ package struct TimerWheel {
     package mutating func expire(now: MonotonicTime, into due: inout ContiguousArray<UInt64>) {
         let current = now.nanoseconds / 1_000_000
         guard current > position else { return }
-        let steps = min(current - position, UInt64(Self.buckets))
+        let steps = min(current - position, UInt64(Self.bucketCount))
         defer { position = current }
         guard count > 0 else { return }
         for step in 1...steps {
-            var index = heads[Int((position + step) % UInt64(Self.buckets))]
+            var index = heads[Int((position + step) % UInt64(Self.bucketCount))]
             while index >= 0 {
                 let node = nodes[Int(index)]
                 if node.tick <= current {
@@ -108,7 +111,7 @@ package struct TimerWheel {
         if node.previous >= 0 {
             nodes[Int(node.previous)].next = node.next
         } else {
-            heads[Int(node.tick % UInt64(Self.buckets))] = node.next
+            heads[Int(node.tick % UInt64(Self.bucketCount))] = node.next
         }
         if node.next >= 0 { nodes[Int(node.next)].previous = node.previous }
         nodes[Int(index)] = Node(next: free, generation: node.generation &+ 1)

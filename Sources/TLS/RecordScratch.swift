@@ -8,7 +8,7 @@ internal import COpenSSL
     /// The largest content of a record. Source: RFC 8446 §5.1.
     static let contentLimit = 1 << 14
     /// Full records that are sent or received at once. With more, the octets leave the processor's cache.
-    static let batch = 4
+    static let batchRecords = 4
     /// Octets that may go with a full batch, so that a window of 64 KiB and its frame headers are one batch.
     static let tailLimit = 1024
     /// Sessions that keep OpenSSL's two buffers, 33 kB together: the last ones that were used. OpenSSL's own way to
@@ -28,11 +28,11 @@ internal import COpenSSL
 
     init() {
         // A record has at most 5 + 256 octets more than its content, with TLS 1.3 and AEADs 22.
-        let batch = Self.batch * (Self.contentLimit + 22) + Self.tailLimit
+        let batch = Self.batchRecords * (Self.contentLimit + 22) + Self.tailLimit
         unsafe input = .allocate(byteCount: batch, alignment: 64)
         unsafe output = .allocate(byteCount: batch + 1024, alignment: 64)
         unsafe holders = .init(repeating: nil, count: Self.holdersLimit)
-        recordEnds.reserveCapacity(Self.batch + 2)
+        recordEnds.reserveCapacity(Self.batchRecords + 2)
     }
 
     deinit {

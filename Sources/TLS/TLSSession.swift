@@ -242,8 +242,8 @@ package enum TLSResult: Equatable, Sendable {
         var end = start
         scratch.recordEnds.removeAll(keepingCapacity: true)
         scratch.recordEnds.append((output: 0, content: start))
-        for place in 0...RecordScratch.batch where end < octets.count {
-            if place == RecordScratch.batch, octets.count - end > RecordScratch.tailLimit { break }
+        for place in 0...RecordScratch.batchRecords where end < octets.count {
+            if place == RecordScratch.batchRecords, octets.count - end > RecordScratch.tailLimit { break }
             var count = 0
             let room = min(octets.count - end, RecordScratch.contentLimit)
             let code = unsafe SSL_write_ex(raw, base + end, room, &count)

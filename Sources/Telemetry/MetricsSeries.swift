@@ -55,9 +55,9 @@ final class MetricsSeries: @unchecked Sendable {
     /// Calls `body` with each key and the values of its counters. Any thread may call it.
     func read(_ body: (_ key: UInt64, _ values: [UInt64]) -> Void) {
         let seen = shared.withLock { $0 }
-        for (number, key) in seen.keys.enumerated() {
-            let page = seen.pages[number / Self.runsPerPage]
-            let start = number % Self.runsPerPage * width
+        for (index, key) in seen.keys.enumerated() {
+            let page = seen.pages[index / Self.runsPerPage]
+            let start = index % Self.runsPerPage * width
             body(key, (0..<width).map { page[start + $0].value })
         }
     }

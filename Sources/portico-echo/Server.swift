@@ -137,30 +137,30 @@ final class Server {
 
     private func accept(_ listener: Listener) {
         for _ in 0..<Self.acceptsPerTurn {
-            let number: CInt
+            let socket: CInt
             do throws(SystemError) {
                 guard let accepted = try Socket.accept(listener.descriptor) else { return }
-                number = accepted.descriptor
+                socket = accepted.descriptor
             } catch {
                 StandardStream.error.line("portico-echo: \(error)")
                 return pauseAccepting()
             }
             guard connections.count < Self.connectionLimit else {
-                Socket.close(number)
+                Socket.close(socket)
                 continue
             }
-            open(number, listener.identity)
+            open(socket, listener.identity)
         }
     }
 
-    private func open(_ number: CInt, _ identity: Identity) {
+    private func open(_ descriptor: CInt, _ identity: Identity) {
         let token = nextToken
         nextToken += 1
         do {
-            let channel = try Channel(server: tls, descriptor: number)
+            let channel = try Channel(server: tls, descriptor: descriptor)
             let connection = Connection(channel, token: token, identity: identity, server: self)
             connections[token] = connection
-            try poller.watch(number, token: token)
+            try poller.watch(descriptor, token: token)
         } catch {
             StandardStream.error.line("portico-echo: \(error)")
             connections[token]?.close()

@@ -219,6 +219,20 @@ import Testing
         #expect(house.reached == [seconds == 75 ? .adminIdleTime : .adminTime])
     }
 
+    @Test func `gives a client no longer to read an answer that took its time than another`() throws {
+        var ends: [(Bool, String) -> Void] = []
+        let house = try AdminHouse(reload: { ends.append($0) })
+        let client = try house.client(.admin)
+        client.isReading = false
+        client.send("POST /reload HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        try house.turn(until: { ends.count == 1 })
+        ends[0](true, String(repeating: "m", count: 8 << 20))
+        house.pass(.seconds(29))
+        #expect(house.reached.isEmpty)
+        house.pass(.seconds(60))
+        #expect(house.reached == [.adminTime])
+    }
+
     @Test func `lets go of a client that does not close what has ended, by its time and by what it sends`() throws {
         let house = try AdminHouse()
         let request = "GET /healthz/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

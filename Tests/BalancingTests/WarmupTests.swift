@@ -25,7 +25,7 @@ import Testing
         for window in [Duration.milliseconds(1), .seconds(Int64.max)] {
             let policy = WarmupPolicy(window: window, minimum: 0, aggression: 1)
             #expect((0...1).contains(policy.factor(after: 1)) && policy.factor(after: .max) <= 1)
-            #expect(policy.step(count: .max) > 0)
+            #expect(policy.interval(count: .max) > 0)
         }
     }
 

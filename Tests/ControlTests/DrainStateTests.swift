@@ -76,7 +76,7 @@ import Testing
         let short = DrainSchedule(deregistration: .seconds(5), limit: .seconds(6))
         #expect(short.acceptTime == .seconds(3) && short.noticeTime == .seconds(1) && short.waves == 1)
         let own = DrainSchedule(deregistration: .seconds(5), limit: .seconds(6), acceptTime: .seconds(60))
-        #expect(own.acceptTime == .seconds(6) && own.noticeTime == .zero && own.step == .zero)
+        #expect(own.acceptTime == .seconds(6) && own.noticeTime == .zero && own.waveTime == .zero)
         let handedOver = usual.afterHandOver
         #expect(handedOver.acceptTime == .zero && handedOver.limit == .seconds(45))
     }

@@ -5,7 +5,7 @@ import Testing
 
 /// A desk before a server that has some VirtualServices. The clock is moved by hand.
 private struct Office {
-    static let owner = StatusOwner(namespace: "istio-ingress", name: "portico")
+    static let author = StatusAuthor(namespace: "istio-ingress", name: "portico")
     var desk: StatusDesk
     var now: Int64 = 0
     /// `status` of each object as JSON, its version and its generation.
@@ -16,7 +16,7 @@ private struct Office {
     var notes: [String] = []
 
     init(rate: Int = 10, most: Int = StatusDesk.mostObserved) {
-        desk = StatusDesk(owner: Self.owner, instance: "pod-1", rate: rate, most: most)
+        desk = StatusDesk(author: Self.author, instance: "pod-1", rate: rate, most: most)
     }
 
     static func reference(_ name: String) -> ObjectReference {
@@ -38,7 +38,7 @@ private struct Office {
     }
 
     mutating func tell(_ name: String) {
-        guard let seen = ObservedObject(kind: "VirtualService", Array(text(name).utf8), owner: Self.owner) else {
+        guard let seen = ObservedObject(kind: "VirtualService", Array(text(name).utf8), author: Self.author) else {
             Issue.record("\(text(name)) cannot be read")
             return
         }
@@ -302,14 +302,14 @@ private struct Office {
     }
 
     @Test func `names a limited number of missing permissions`() {
-        var desk = StatusDesk(owner: Office.owner, instance: "pod-1", rate: 10)
+        var desk = StatusDesk(author: Office.author, instance: "pod-1", rate: 10)
         let namespaces = (0..<StatusDesk.mostNamedPermissions + 20).map { "n\($0)" }
         desk.lead(true)
         for namespace in namespaces {
             let text =
                 #"{"apiVersion":"networking.istio.io/v1","kind":"VirtualService","metadata":{"namespace":"#
                 + #""\#(namespace)","name":"a","uid":"u","resourceVersion":"1","generation":1},"spec":{}}"#
-            guard let seen = ObservedObject(kind: "VirtualService", Array(text.utf8), owner: Office.owner) else {
+            guard let seen = ObservedObject(kind: "VirtualService", Array(text.utf8), author: Office.author) else {
                 Issue.record("\(text) cannot be read")
                 return
             }
@@ -443,7 +443,7 @@ private struct Office {
             #"{"metadata":{"name":"a"},"status":{"conditions":[null,{"type":null}],"validationMessages":[{}]}}"#,
             #"{"metadata":{"name":"a","generation":-1},"status":{"observedGeneration":"x"}}"#,
         ]
-        let read = texts.map { ObservedObject(kind: "Gateway", Array($0.utf8), owner: Office.owner) != nil }
+        let read = texts.map { ObservedObject(kind: "Gateway", Array($0.utf8), author: Office.author) != nil }
         #expect(read == [false, false, false, false, true, false, false, false, true])
         var random: UInt64 = 3
         func draw(_ limit: Int) -> Int {
@@ -455,8 +455,8 @@ private struct Office {
         for _ in 0..<3_000 {
             var octets = Array(office.text("a").utf8)
             for _ in 0...draw(3) { octets[draw(octets.count)] = UInt8(draw(256)) }
-            if let seen = ObservedObject(kind: "VirtualService", octets, owner: Office.owner) {
-                var desk = StatusDesk(owner: Office.owner, instance: "i", rate: 1)
+            if let seen = ObservedObject(kind: "VirtualService", octets, author: Office.author) {
+                var desk = StatusDesk(author: Office.author, instance: "i", rate: 1)
                 desk.lead(true)
                 desk.observe(seen)
                 desk.report([Office.verdict("a", generation: 9)])

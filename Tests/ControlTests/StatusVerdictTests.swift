@@ -11,7 +11,7 @@ import Testing
 @testable import Control
 
 @Suite struct `What a load says of objects` {
-    private static let owner = StatusOwner(namespace: "default", name: "portico")
+    private static let author = StatusAuthor(namespace: "default", name: "portico")
 
     /// A load of a cluster's objects.
     private func verdicts(_ yaml: String, files: String = "") throws -> [String: StatusVerdict] {
@@ -167,13 +167,13 @@ import Testing
     func `sees an object with too many messages of others as crowded`(count: Int, isCrowded: Bool) {
         let messages = (0..<count).map { #"{"type":{"name":"n\#($0)"}}"# }.joined(separator: ",")
         let text = #"{"metadata":{"name":"a"},"status":{"validationMessages":[\#(messages)]}}"#
-        let sight = ObservedObject.look(kind: "Gateway", Array(text.utf8), owner: Self.owner)
+        let sight = ObservedObject.look(kind: "Gateway", Array(text.utf8), author: Self.author)
         if case .crowded = sight { #expect(isCrowded) } else { #expect(!isCrowded) }
     }
 
     @Test func `sees nothing in kinds whose status is not written, and in what is no object`() {
         for (kind, text) in [("Service", #"{"metadata":{"name":"a"}}"#), ("Gateway", "{"), ("Gateway", "{}")] {
-            let sight = ObservedObject.look(kind: kind, Array(text.utf8), owner: Self.owner)
+            let sight = ObservedObject.look(kind: kind, Array(text.utf8), author: Self.author)
             if case .nothing = sight {} else { Issue.record("\(kind) \(text): \(sight)") }
         }
     }
@@ -182,7 +182,7 @@ import Testing
         for (count, isRead) in [(64, true), (65, false)] {
             let conditions = (0..<count).map { #"{"type":"t\#($0)"}"# }.joined(separator: ",")
             let text = #"{"metadata":{"name":"a"},"status":{"conditions":[\#(conditions)]}}"#
-            let object = ObservedObject(kind: "Gateway", Array(text.utf8), owner: Self.owner)
+            let object = ObservedObject(kind: "Gateway", Array(text.utf8), author: Self.author)
             #expect((object != nil) == isRead)
             let reached = Lock<[ReachedLimit]>([])
             let plan = StatusWriter.Plan(namespace: "edge", name: "gw", identity: "one", rate: 10)

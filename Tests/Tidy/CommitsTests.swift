@@ -27,6 +27,12 @@ import Testing
     @Test(arguments: [
         ("Subject\n\nBecause.\n\nChecked: tests.", true), ("Subject\n\nBecause. Checked by hand.", true),
         ("Checked\n\nBecause.", false), ("Subject\n\nUnchecked: all.", false),
+        ("Subject\n\nChecked:", false), ("Subject\n\nChecked: see above.", false),
+        ("Subject\n\nChecked: as above.", false), ("Subject\n\nChecked\nas before.", false),
+        ("Subject\n\nChecked: follows with the next.", false), ("Subject\n\nChecked: it follows.", false),
+        ("Subject\n\nChecked: See the commit before.", false), ("Subject\n\nChecked: likewise.", false),
+        ("Subject\n\nChecked: what follows a route, 3 tests.", true),
+        ("Subject\n\nChecked: see above. Checked: Tidy.", true),
     ])
     func `are asked for their proof`(text: String, hasProof: Bool) {
         #expect(Message(hash: "", text: text).hasProof == hasProof)
@@ -47,8 +53,20 @@ import Testing
         let text: String
         var subject: Substring { text.prefix { $0 != "\n" } }
 
-        /// Whether a sentence of the body begins with `Checked`.
-        var hasProof: Bool { text.dropFirst(subject.count).contains(/\bChecked\b/) }
+        /// Whether a sentence of the body begins with `Checked` and says something of this commit itself.
+        var hasProof: Bool {
+            let body = text.dropFirst(subject.count)
+            return body.matches(of: /\bChecked\b/).contains { match in
+                let rest = body[match.range.upperBound...].drop { $0 == ":" || $0.isWhitespace }
+                return !rest.isEmpty && !Self.elsewhere.contains { rest.lowercased().hasPrefix($0) }
+            }
+        }
+
+        /// Beginnings of what points to another commit, or to a check that is not made yet.
+        private static let elsewhere = [
+            "see ", "as above", "as before", "as there", "as well", "above", "below", "likewise", "ditto", "later",
+            "the same", "follows", "it follows", "to follow", "will follow",
+        ]
 
         /// What is wrong with it; nil: nothing.
         var fault: String? {

@@ -4,15 +4,15 @@ import Testing
 @Suite struct `The documented course of a request` {
     @Test func `is the one in the code`() throws {
         let tree = SourceTree.shared
-        let code = try #require(tree.files.first { $0.path == "Sources/Proxy/Exchange/Course.swift" })
+        let code = try #require(tree.files.first { $0.path == "Sources/Proxy/Exchange/Step.swift" })
         let page = try #require(tree.files.first { $0.path == "docs/architecture.md" })
         let steps = Self.steps(code.text)
         #expect(steps.count > 8, "no steps were found in the code")
         #expect(Self.quoted(page.text) == steps)
     }
 
-    /// The steps without an owner of their own stand below the list of steps, so that a reader needs no other file.
-    @Test func `has its steps in the file that names them`() throws {
+    /// The steps without an owner of their own stand below the course, so that a reader needs no other file.
+    @Test func `has its steps in the file that runs them`() throws {
         let tree = SourceTree.shared
         let code = try #require(tree.files.first { $0.path == "Sources/Proxy/Exchange/Course.swift" })
         let names = code.text.matches(of: /case \.\w+: (\w+)\(\)/).map { String($0.1) }

@@ -45,6 +45,8 @@ struct RetiredWord {
             exceptIn: ["Kubernetes", "Manifests", "Routing", "Control", "portico"]),    // service accounts
         RetiredWord(word: "waiting line", why: "a line is of text", instead: "waiting queue"),
         RetiredWord(word: "wheel handle", why: "a handle is a worker's own object", instead: "timer ID"),
+        RetiredWord(word: "status owner", why: "an owner has a stream, or frees memory", instead: "status author"),
+        RetiredWord(word: "tls owner", why: "an owner has a stream, or frees memory", instead: "TLS server"),
         RetiredWord(word: "told", why: "leaves open who says what", instead: "reported, said, noted, known"),
     ]
 

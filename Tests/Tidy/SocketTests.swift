@@ -8,7 +8,7 @@ import Testing
         print("\(use.all - use.opening) of \(use.all) Swift tests need no socket: \(share) %")
         #expect(use.all > 1_500 && use.opening > 100)
         #expect(
-            share.rounded() >= 80, "test what is decided without the worker: a struct, events in and actions out")
+            share >= 80, "test what is decided without the worker: a struct, events in and actions out")
     }
 }
 

@@ -24,6 +24,20 @@ struct SourceTree {
             code = SwiftText(isSwift ? text : "")
             functions = FunctionSizes(code).functions
         }
+
+        /// The types that are declared at the top of a Swift file and that others can use, in order.
+        var topTypes: [Substring] {
+            let kinds: Set<Substring> = ["struct", "class", "enum", "protocol", "actor", "typealias"]
+            let others: Set<Substring> = ["import", "extension", "func", "let", "var", "private", "fileprivate"]
+            return code.lines.compactMap { line in
+                guard line.first != " " else { return nil }
+                let words = line.split { !$0.isLetter && !$0.isNumber && $0 != "_" }
+                guard let kind = words.firstIndex(where: kinds.union(others).contains),
+                    kinds.contains(words[kind]), kind + 1 < words.count
+                else { return nil }
+                return words[kind + 1]
+            }
+        }
     }
 
     let files: [File]

@@ -182,6 +182,47 @@ import Testing
         }
     }
 
+    /// Who looks for a type finds its file; a file of extensions alone has the name of what they add.
+    @Test func `a file that declares types has the name of one of them`() {
+        for file in tree.sources {
+            let types = file.topTypes
+            let name = file.path.split(separator: "/").last?.dropLast(".swift".count) ?? ""
+            #expect(types.isEmpty || types.contains(name), "\(file.path) declares \(types), and none of that name")
+        }
+    }
+
+    @Test func `the types of a file are found, without those that others cannot use`() {
+        let text = """
+            import A
+            @safe package final class One<T> {
+                struct Inner {}
+            }
+            private struct Two {}
+            extension Three {}
+            indirect enum Four: Int { case one }
+            typealias Five = Int
+            """
+        let file = SourceTree.File(path: "Sources/M/One.swift", text: text)
+        #expect(file.topTypes == ["One", "Four", "Five"])
+    }
+
+    /// Source: docs/glossary.md, Running (number, index).
+    @Test func `a number is a name, and no place in a list and no descriptor`() {
+        for file in tree.sources where file.path != "Sources/Reactor/Descriptor.swift" {
+            for (index, line) in file.code.lines.enumerated() where VagueNames.haveNumber(line) {
+                Issue.record("\(file.path):\(index + 1): write index, or descriptor")
+            }
+        }
+    }
+
+    @Test func `constants say what they count`() {
+        for file in tree.sources {
+            for (index, line) in file.code.lines.enumerated() where VagueNames.haveConstant(line) {
+                Issue.record("\(file.path):\(index + 1): what is it a count of?")
+            }
+        }
+    }
+
     @Test func `retired words stay retired`() {
         for file in tree.sources where Documentation.finishedModules.contains(file.module) {
             for retired in RetiredWord.all where !retired.exceptIn.contains(file.module) {
@@ -218,6 +259,23 @@ import Testing
     ])
     func `see code only`(text: String, left: String) {
         #expect(SwiftText(text).lines.joined(separator: "\n") == left)
+    }
+
+    @Test(arguments: [
+        ("for (number, rule) in rules.enumerated() {", true), ("func close(_ number: CInt) {", true),
+        ("let number: CInt", true), ("for (index, rule) in rules.enumerated() {", false),
+        ("for (number, call) in calls {", false), ("func call(_ number: CallNumber) {", false),
+    ])
+    func `find numbers that are something else`(line: String, isFound: Bool) {
+        #expect(VagueNames.haveNumber(line[...]) == isFound)
+    }
+
+    @Test(arguments: [
+        ("    private static let few = 16", true), ("    static let batch: Int = 2", true),
+        ("    static let fewest = 1", false), ("    let few = 3", false), ("    static let linearHosts = 64", false),
+    ])
+    func `find constants that do not say what they count`(line: String, isFound: Bool) {
+        #expect(VagueNames.haveConstant(line[...]) == isFound)
     }
 
     @Test(arguments: [

@@ -20,7 +20,7 @@ import Testing
         "HTTP/HTTP1/HTTP1Fields.swift": "lowers the case of names in place, word by word",
         "HTTP/HTTP1/HTTP1Serializer.swift": "writes a field into room that it has measured",
         "HTTP/HTTP2/HTTP2Control.swift": "writes numbers of frames as octets",
-        "HTTP/HTTP2/HTTP2Frame.swift": "writes frame headers in words",
+        "HTTP/HTTP2/FrameHeader.swift": "writes frame headers in words",
         "HTTP/HTTP2/HTTP2Framing.swift": "has a section written behind room for its frame header",
         "HTTP/HTTP2/HeldSection.swift": "a block's one reference, counted by hand",
         "HTTP/HTTP2/SessionMemory.swift": "the memory that nghttp2 gets",

@@ -87,13 +87,13 @@ private enum Ring {
             return reducedWeights.map { max(Int(Double($0) * scale), 1) }
         }
         var unit = usual
-        while unit > 1, unit * sum > max(target, roomy) { unit /= 2 }
+        while unit > 1, unit * sum > max(target, pointsForWeights) { unit /= 2 }
         while unit * sum < minimum { unit *= 2 }
         return reducedWeights.map { $0 * unit }
     }
 
     /// Points that a ring may have for its endpoints' weights alone.
-    private static let roomy = 1 << 18
+    private static let pointsForWeights = 1 << 18
 
     private static func common(_ left: Int, _ right: Int) -> Int {
         var (a, b) = (left, right)
@@ -105,8 +105,8 @@ private enum Ring {
         var all: [(point: UInt64, choice: UInt32)] = []
         all.reserveCapacity(units.reduce(0, +))
         for (index, name) in names.enumerated() {
-            for number in 0..<units[index] {
-                all.append((StableHash.hash("\(name)_\(number)"), UInt32(truncatingIfNeeded: index)))
+            for copy in 0..<units[index] {
+                all.append((StableHash.hash("\(name)_\(copy)"), UInt32(truncatingIfNeeded: index)))
             }
         }
         // Two points in one place are a matter of chance; the name decides then, not the order of the list.

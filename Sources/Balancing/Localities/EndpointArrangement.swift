@@ -60,14 +60,14 @@ package enum EndpointArrangement: Sendable, Hashable {
         let sum = min(percents.reduce(0) { min($0 + $1, 100) }, 100)
         // Nobody is healthy, and there is a panic: each rank has as much as it has endpoints.
         guard sum > 0 else { return ranks.map(\.total) }
-        var left = 100
+        var percentLeft = 100
         var loads = percents.map { percent in
-            let load = min(left, percent * 100 / sum)
-            left -= load
+            let load = min(percentLeft, percent * 100 / sum)
+            percentLeft -= load
             return load
         }
         // What division has left over is the first rank's that takes anything.
-        if let first = loads.firstIndex(where: { $0 > 0 }) { loads[first] += left }
+        if let first = loads.firstIndex(where: { $0 > 0 }) { loads[first] += percentLeft }
         return loads
     }
 }

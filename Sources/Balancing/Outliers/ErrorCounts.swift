@@ -20,7 +20,7 @@ struct OutlierThresholds: BitwiseCopyable {
         self.codes = codes
     }
 
-    private static func clamped(_ number: Int) -> UInt64 { min(UInt64(clamping: number), ErrorCounts.most) }
+    private static func clamped(_ count: Int) -> UInt64 { min(UInt64(clamping: count), ErrorCounts.most) }
 
     /// The status as the counters are to see it. A list of codes says what an error is: another status counts as a
     /// success then, and a listed one below 500 as 500.

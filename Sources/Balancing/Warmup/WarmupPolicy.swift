@@ -17,7 +17,7 @@ package struct WarmupPolicy: Sendable, Hashable {
 
     /// The time after which a weight is looked at again, in nanoseconds.
     /// - Parameter count: endpoints of the cluster; a large list takes longer to make.
-    func step(count: Int) -> UInt64 {
+    func interval(count: Int) -> UInt64 {
         min(max(nanoseconds / 100, 50_000_000), 1_000_000_000) + UInt64(clamping: min(count, 1_000_000)) * 20_000
     }
 
@@ -121,7 +121,7 @@ struct WarmupLedger {
             }
             isBusy = true
         }
-        return isBusy ? now &+ policy.step(count: ages.count) : nil
+        return isBusy ? now &+ policy.interval(count: ages.count) : nil
     }
 
     /// What each endpoint of a list weighs now; nil when all are warm.

@@ -9,7 +9,7 @@ internal import Routing
 /// its kind. Its memory is bounded by the objects that the server has, not by the number of changes.
 struct ClusterInbox {
     /// One thing that the client said, with its objects decoded.
-    enum Step {
+    enum Arrival {
         case page(ResourceKind, namespace: String?, [ClusterObject], isFirst: Bool, isLast: Bool)
         case changed(ResourceKind, ClusterObject)
         case removed(ResourceKind, ServiceName)
@@ -64,8 +64,8 @@ struct ClusterInbox {
     // MARK: taking in
 
     /// Takes what the client said.
-    mutating func apply(_ step: Step) {
-        switch step {
+    mutating func apply(_ arrival: Arrival) {
+        switch arrival {
         case .page(let kind, let namespace, let objects, let isFirst, let isLast):
             let scope = namespace ?? ""
             if isFirst { listBegan(kind.kind, scope) }

@@ -59,10 +59,10 @@ package final class ClusterSource: ResourceSink, Sendable {
     package func receive(_ events: [ResourceEvent]) {
         let (seen, crowded) = statusWriter?.observe(events) ?? ([], 0)
         for _ in 0..<crowded { counter.withLock { $0 }(.statusOthers) }
-        let steps = reader.withLock { reader in events.map { Self.step($0, reader) } }
+        let arrivals = reader.withLock { reader in events.map { Self.arrival($0, reader) } }
         let before = inbox.withLock { inbox in
             let before = inbox.events
-            for step in steps { inbox.apply(step) }
+            for arrival in arrivals { inbox.apply(arrival) }
             for object in seen { inbox.note(generation: object.generation, of: object.identity) }
             return (before, inbox.events)
         }
@@ -73,7 +73,7 @@ package final class ClusterSource: ResourceSink, Sendable {
     /// Kinds of which objects were refused that would have room now.
     package func kindsToList() -> [ResourceKind] { inbox.withLock(\.kindsToList) }
 
-    private static func step(_ event: ResourceEvent, _ reader: ClusterReader) -> ClusterInbox.Step {
+    private static func arrival(_ event: ResourceEvent, _ reader: ClusterReader) -> ClusterInbox.Arrival {
         switch event {
         case .page(let kind, let namespace, let objects, let isFirst, let isLast):
             .page(

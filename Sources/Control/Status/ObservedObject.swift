@@ -55,10 +55,10 @@ struct ObservedObject: Sendable, Equatable {
     static let mostOthers = 64
 
     /// Reads an object as the server sends it.
-    /// - Parameter owner: the owner of the condition and the messages; see `StatusOwner`.
+    /// - Parameter author: the author of the condition and the messages; see `StatusAuthor`.
     /// - Returns: nil if it has no name, or a status of another form, which is left alone.
-    init?(kind: String, _ octets: [UInt8], owner: StatusOwner) {
-        guard case .object(let object) = Self.look(kind: kind, octets, owner: owner) else { return nil }
+    init?(kind: String, _ octets: [UInt8], author: StatusAuthor) {
+        guard case .object(let object) = Self.look(kind: kind, octets, author: author) else { return nil }
         self = object
     }
 
@@ -72,8 +72,8 @@ struct ObservedObject: Sendable, Equatable {
     }
 
     /// Reads an object as the server sends it; see `init`.
-    static func look(kind: String, _ octets: [UInt8], owner: StatusOwner) -> Sight {
-        guard plurals[kind] != nil, let found = try? Reading(octets, owner), !found.name.isEmpty
+    static func look(kind: String, _ octets: [UInt8], author: StatusAuthor) -> Sight {
+        guard plurals[kind] != nil, let found = try? Reading(octets, author), !found.name.isEmpty
         else { return .nothing }
         guard found.object.otherConditions.count <= mostOthers, found.object.otherMessages.count <= mostOthers
         else { return .crowded }
@@ -95,7 +95,7 @@ struct ObservedObject: Sendable, Equatable {
 }
 
 /// Whose conditions and messages are this gateway's: those of a namespace and a name of the gateway.
-struct StatusOwner: Sendable, Hashable {
+struct StatusAuthor: Sendable, Hashable {
     /// For example `istio-ingress.portico`.
     let name: String
     /// The type of the condition, such as `istio-ingress.portico/InEffect`.
@@ -110,11 +110,11 @@ private struct Reading {
     var namespace = ""
     var name = ""
     private var messages: [StatusMessage] = []
-    private let owner: StatusOwner
+    private let author: StatusAuthor
     private let octets: [UInt8]
 
-    init(_ octets: [UInt8], _ owner: StatusOwner) throws(JSONError) {
-        self.owner = owner
+    init(_ octets: [UInt8], _ author: StatusAuthor) throws(JSONError) {
+        self.author = author
         self.octets = octets
         var (conditions, messages): ([Range<Int>], [Range<Int>]) = ([], [])
         var found = object
@@ -183,7 +183,7 @@ private struct Reading {
                 }
             }
         }
-        guard fields["type"] == owner.condition else {
+        guard fields["type"] == author.condition else {
             return object.otherConditions.append(String(decoding: octets[range], as: UTF8.self))
         }
         object.ownTransition = fields["lastTransitionTime"] ?? ""
@@ -211,7 +211,7 @@ private struct Reading {
                 }
             }
         }
-        guard code == owner.name else {
+        guard code == author.name else {
             return object.otherMessages.append(String(decoding: octets[range], as: UTF8.self))
         }
         messages.append(StatusMessage(level: level, name: name))

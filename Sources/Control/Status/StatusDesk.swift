@@ -45,7 +45,7 @@ struct StatusDesk {
         case failed
     }
 
-    private let owner: StatusOwner
+    private let author: StatusAuthor
     private let instance: String
     private let interval: Int64    // milliseconds between two writes
 
@@ -89,9 +89,9 @@ struct StatusDesk {
     /// - Parameters:
     ///   - rate: writes in a second, 1 or more.
     ///   - most: objects that are observed; tests have fewer.
-    init(owner: StatusOwner, instance: String, rate: Int, most: Int = mostObserved) {
+    init(author: StatusAuthor, instance: String, rate: Int, most: Int = mostObserved) {
         self.most = most
-        self.owner = owner
+        self.author = author
         self.instance = instance
         interval = Int64((1000 + rate - 1) / rate)
     }
@@ -140,8 +140,8 @@ struct StatusDesk {
         written[object.identity] = mine
         guard mine.changedBack >= Self.mostChangedBack, contested.insert(object.identity).inserted else { return }
         notes.append(
-            "\(object.identity): another writer has changed the condition \(owner.condition) back twice; its status is "
-                + "left alone until this process leads anew")
+            "\(object.identity): another writer has changed the condition \(author.condition) back twice; its status "
+                + "is left alone until this process leads anew")
     }
 
     mutating func forget(_ identity: ObjectReference) {
@@ -215,7 +215,7 @@ struct StatusDesk {
             purpose: .status(object, verdict?.own), method: "PATCH",
             path: "/apis/\(object.apiVersion)/namespaces/\(identity.namespace)/\(plural)/\(identity.name)/status",
             contentType: "application/merge-patch+json",
-            body: StatusText.patch(object, verdict?.own, owner: owner, seconds: seconds))
+            body: StatusText.patch(object, verdict?.own, author: author, seconds: seconds))
     }
 
     /// What came of the last write.
@@ -277,7 +277,7 @@ struct StatusDesk {
             event = (object, own)
         }
         guard observed[identity]?.resourceVersion == object.resourceVersion,
-            let next = ObservedObject(kind: identity.kind, body, owner: owner), next.identity == identity
+            let next = ObservedObject(kind: identity.kind, body, author: author), next.identity == identity
         else { return }    // a newer version has come already
         observed[identity] = next
         if next.own != own {

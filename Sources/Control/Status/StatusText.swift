@@ -10,14 +10,14 @@ enum StatusText {
     /// - Parameters:
     ///   - own: what the status is to say of this gateway; nil: nothing any more.
     ///   - seconds: the time, in seconds since 1970.
-    static func patch(_ object: ObservedObject, _ own: OwnStatus?, owner: StatusOwner, seconds: Int) -> String {
+    static func patch(_ object: ObservedObject, _ own: OwnStatus?, author: StatusAuthor, seconds: Int) -> String {
         var conditions = object.otherConditions
         if let own {
             let isSame = own.status == object.own?.status && !object.ownTransition.isEmpty
-            conditions.append(condition(own, owner, since: isSame ? object.ownTransition : time(seconds)))
+            conditions.append(condition(own, author, since: isSame ? object.ownTransition : time(seconds)))
         }
         var fields = [#""conditions":\#(list(conditions))"#]
-        let messages = object.otherMessages + (own?.messages ?? []).map { message($0, owner) }
+        let messages = object.otherMessages + (own?.messages ?? []).map { message($0, author) }
         if own?.messages ?? [] != object.own?.messages ?? [] {
             fields.append(#""validationMessages":\#(list(messages))"#)
         }
@@ -34,15 +34,15 @@ enum StatusText {
         elements.isEmpty ? "null" : "[\(elements.joined(separator: ","))]"
     }
 
-    private static func condition(_ own: OwnStatus, _ owner: StatusOwner, since: String) -> String {
+    private static func condition(_ own: OwnStatus, _ author: StatusAuthor, since: String) -> String {
         let generation = own.generation.map { #","observedGeneration":\#($0)"# } ?? ""
-        return #"{"type":\#(quoted(owner.condition)),"status":\#(quoted(own.status)),"reason":\#(quoted(own.reason)),"#
+        return #"{"type":\#(quoted(author.condition)),"status":\#(quoted(own.status)),"reason":\#(quoted(own.reason)),"#
             + #""message":\#(quoted(own.message)),"lastTransitionTime":\#(quoted(since))\#(generation)}"#
     }
 
-    private static func message(_ message: StatusMessage, _ owner: StatusOwner) -> String {
+    private static func message(_ message: StatusMessage, _ author: StatusAuthor) -> String {
         #"{"level":\#(quoted(message.level)),"#
-            + #""type":{"code":\#(quoted(owner.name)),"name":\#(quoted(message.name))}}"#
+            + #""type":{"code":\#(quoted(author.name)),"name":\#(quoted(message.name))}}"#
     }
 
     /// An Event about an object.

@@ -41,7 +41,7 @@ package final class StatusWriter: Sendable {
 
         /// The Lease by which the replicas elect one.
         package var lease: LeaseName { LeaseName(namespace: namespace, name: "\(name)-status") }
-        var owner: StatusOwner { StatusOwner(namespace: namespace, name: name) }
+        var author: StatusAuthor { StatusAuthor(namespace: namespace, name: name) }
     }
 
     /// What it has done, for metrics and the admin pages.
@@ -108,7 +108,7 @@ package final class StatusWriter: Sendable {
     func observe(_ events: [ResourceEvent]) -> (seen: [ObservedObject], crowded: Int) {
         var (seen, gone, crowded): ([ObservedObject], [ObjectReference], Int) = ([], [], 0)
         func look(_ kind: ResourceKind, _ octets: [UInt8]) {
-            switch ObservedObject.look(kind: kind.kind, octets, owner: plan.owner) {
+            switch ObservedObject.look(kind: kind.kind, octets, author: plan.author) {
             case .object(let object): seen.append(object)
             case .crowded: crowded += 1
             case .nothing: break
@@ -164,7 +164,7 @@ private final class StatusLoop {
         self.say = say
         self.board = board
         self.requests = requests
-        desk = StatusDesk(owner: plan.owner, instance: plan.identity, rate: plan.rate)
+        desk = StatusDesk(author: plan.author, instance: plan.identity, rate: plan.rate)
         election = LeaseElection(plan.lease, identity: plan.identity, timing: plan.timing)
     }
 

@@ -19,9 +19,9 @@ package struct GRPCMessageBoundary: BitwiseCopyable {
         var index = 0
         while index < octets.count {
             if rest > 0 {
-                let step = Int(min(rest, UInt64(octets.count - index)))
-                rest -= UInt64(step)
-                index += step
+                let count = Int(min(rest, UInt64(octets.count - index)))
+                rest -= UInt64(count)
+                index += count
                 continue
             }
             if prefix > 0 { length = length << 8 | UInt32(octets[index]) }

@@ -39,14 +39,14 @@ struct HPACKStrings {
         while index < octets.count {
             switch place {
             case .string(let behind, let left):
-                let step = min(left, octets.count - index)
-                index += step
-                place = step == left ? Self.place(behind: behind) : .string(behind, left: left - step)
+                let count = min(left, octets.count - index)
+                index += count
+                place = count == left ? Self.place(behind: behind) : .string(behind, left: left - count)
             case .skipped(let behind, let left):
-                let step = min(left, octets.count - index)
-                index += step
+                let count = min(left, octets.count - index)
+                index += count
                 start = index
-                place = step == left ? Self.place(behind: behind) : .skipped(behind, left: left - step)
+                place = count == left ? Self.place(behind: behind) : .skipped(behind, left: left - count)
             case .length(let behind) where octets[index] & 0x7f == 0x7f:
                 guard start == index || take(.octets(octets.slice(start, index))) else { return false }
                 held = [octets[index]]

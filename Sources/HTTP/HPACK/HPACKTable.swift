@@ -11,7 +11,7 @@ internal import Octets
     static let overhead = 32
     /// The first index behind the static table.
     private static let firstIndex = 62
-    private static let buckets = 64    // of the hash tables over fields and over names
+    private static let bucketCount = 64    // of the hash tables over fields and over names
 
     private struct Entry {
         var hash: Hash
@@ -36,13 +36,13 @@ internal import Octets
     /// Numbers of the newest and of the newest that is gone; the first entry is number 1.
     private var newest: UInt32 = 0
     private var gone: UInt32 = 0
-    private let heads: UnsafeMutablePointer<UInt32>    // owned; twice `buckets`: fields, then names
+    private let heads: UnsafeMutablePointer<UInt32>    // owned; twice `bucketCount`: fields, then names
     /// By `place(of:)`: the number of the entry that was the last one found or made.
-    private let recent: UnsafeMutablePointer<UInt32>    // owned; `kinds` and `names` of them
-    private static let kinds = 32
+    private let recent: UnsafeMutablePointer<UInt32>    // owned; `recentKinds` and `recentNames` of them
+    private static let recentKinds = 32
     /// Places for names that are no exact kind. With half as many, `x-envoy-original-path` and
     /// `x-envoy-external-address`, which every rewritten request has, would take turns at one place.
-    private static let names = 64
+    private static let recentNames = 64
     private var octets: UnsafeMutableRawPointer    // owned; `room` octets
     private var room = 512
     private var base: UInt32 = 0    // where `octets` begins
@@ -51,10 +51,10 @@ internal import Octets
     init(size: Int) {
         self.size = size
         unsafe entries = .allocate(capacity: capacity)
-        unsafe heads = .allocate(capacity: 2 * Self.buckets)
-        unsafe heads.initialize(repeating: 0, count: 2 * Self.buckets)
-        unsafe recent = .allocate(capacity: Self.kinds + Self.names)
-        unsafe recent.initialize(repeating: 0, count: Self.kinds + Self.names)
+        unsafe heads = .allocate(capacity: 2 * Self.bucketCount)
+        unsafe heads.initialize(repeating: 0, count: 2 * Self.bucketCount)
+        unsafe recent = .allocate(capacity: Self.recentKinds + Self.recentNames)
+        unsafe recent.initialize(repeating: 0, count: Self.recentKinds + Self.recentNames)
         unsafe octets = .allocate(byteCount: room, alignment: 8)
     }
 
@@ -110,7 +110,7 @@ internal import Octets
     private static func place(of field: HeaderField) -> Int {
         if field.known.isExact { return Int(field.known.rawValue) }
         let count = field.name.count
-        return count == 0 ? kinds : kinds + (count &* 7 &+ Int(field.name[count - 1])) & (names - 1)
+        return count == 0 ? recentKinds : recentKinds + (count &* 7 &+ Int(field.name[count - 1])) & (recentNames - 1)
     }
 
     /// The index of an equal field, as the peer counts, if it is the last one of its place: no hash is needed then.
@@ -125,7 +125,7 @@ internal import Octets
 
     /// - Returns: the index of an equal field, as the peer counts.
     func find(_ field: HeaderField, _ hash: Hash) -> Int? {
-        var number = unsafe heads[Int(hash.field) % Self.buckets]
+        var number = unsafe heads[Int(hash.field) % Self.bucketCount]
         while number > gone {
             let entry = entry(number)
             if entry.hash == hash, name(of: entry) == field.name, value(of: entry) == field.value {
@@ -139,7 +139,7 @@ internal import Octets
 
     /// The index of an entry with this name, whatever its value; nil when there is none.
     func findName(of field: HeaderField, _ hash: Hash) -> Int? {
-        var number = unsafe heads[Self.buckets + Int(hash.name) % Self.buckets]
+        var number = unsafe heads[Self.bucketCount + Int(hash.name) % Self.bucketCount]
         while number > gone {
             let entry = entry(number)
             if entry.hash.name == hash.name, name(of: entry) == field.name { return index(of: number) }
@@ -173,8 +173,8 @@ internal import Octets
         shrink(to: size - length - Self.overhead)
         if count == capacity { grow() }
         makeRoom(length)
-        let bucket = Int(hash.field) % Self.buckets
-        let nameBucket = Self.buckets + Int(hash.name) % Self.buckets
+        let bucket = Int(hash.field) % Self.bucketCount
+        let nameBucket = Self.bucketCount + Int(hash.name) % Self.bucketCount
         newest += 1
         unsafe entries[Int(newest) & (capacity - 1)] = Entry(
             hash: hash, nameCount: UInt16(truncatingIfNeeded: field.name.count),

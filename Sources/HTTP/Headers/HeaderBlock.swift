@@ -61,8 +61,8 @@ package final class HeaderBlock {
     @usableFromInline var store: UnsafeMutablePointer<HeaderField>    // owned; `capacity` fields, plain data
     private var capacity = 24
     /// By `KnownHeader`, where it is `present`: where the first field of that kind stands. `none` is beyond counting.
-    @usableFromInline let places: UnsafeMutablePointer<UInt16>    // owned; `kinds` of them
-    private static let kinds = 32
+    @usableFromInline let places: UnsafeMutablePointer<UInt16>    // owned; `kindCount` of them
+    private static let kindCount = 32
     @inlinable static var none: UInt16 { .max }
     /// The kinds that have a place, and so those of all fields.
     @usableFromInline var present = KnownHeaders.none
@@ -84,8 +84,8 @@ package final class HeaderBlock {
 
     package init() {
         unsafe store = .allocate(capacity: capacity)
-        unsafe places = .allocate(capacity: Self.kinds)
-        unsafe places.initialize(repeating: Self.none, count: Self.kinds)
+        unsafe places = .allocate(capacity: Self.kindCount)
+        unsafe places.initialize(repeating: Self.none, count: Self.kindCount)
     }
 
     deinit {
@@ -115,7 +115,7 @@ package final class HeaderBlock {
         precondition(count == 0 && base == nil)
         while capacity < other.count { grow() }
         unsafe store.update(from: other.store, count: other.count)
-        unsafe places.update(from: other.places, count: Self.kinds)
+        unsafe places.update(from: other.places, count: Self.kindCount)
         present = other.present
         count = other.count
         size = other.size

@@ -96,7 +96,7 @@ final class APIClient {
         carryOut(connecting.look(at: timers.now, isReplaced: isReplaced))
         let lacksRoom = calls.sendWaiting(at: now, send)
         carryOut()
-        let mayConnect = connections.values.count(where: { !$0.isDraining }) < Self.mostConnections
+        let mayConnect = connections.values.count(where: { !$0.state.isDraining }) < Self.mostConnections
         if lacksRoom, mayConnect { carryOut(connecting.wants(at: timers.now)) }
         if lacksRoom, !mayConnect, !isFull { limits.append(.connections) }
         isFull = lacksRoom && !mayConnect
@@ -142,7 +142,7 @@ final class APIClient {
                 prepare(known)
             case .connect(let address): connect(to: address)
             case .wait(let milliseconds): setReconnectTimer(after: milliseconds)
-            case .drain: for connection in connections.values where connection.isOpen { connection.drain() }
+            case .drain: for connection in connections.values where connection.state.isOpen { connection.drain() }
             }
         }
         if !connecting.isConnecting { context = nil }
@@ -174,7 +174,7 @@ final class APIClient {
         do {
             let connection = try APIConnection(
                 number: number, address: address, context: context, serverName: access.serverName, pools: pools,
-                scratch: scratch, client: self, now: now)
+                scratch: scratch, client: self, timing: timing, now: now)
             try poller.watch(connection.descriptor, token: UInt64(number))
             connections[number] = connection
             connectionTimers[number] = timers.arm(after: timing.connect, .connection(number))
@@ -188,14 +188,14 @@ final class APIClient {
     func becameReady(_ number: Int) -> Bool {
         guard let connection = connections[number] else { return false }
         if connection.becameReady(at: now, second: timers.second) { return true }
-        if connection.hasSecrets { connection.wipeBuffers() }
+        if connection.state.hasSecrets { connection.wipeBuffers() }
         return false
     }
 
     /// Sends what connections have to send, and ends those that have to.
     func flush() {
         for connection in connections.values { connection.flush() }
-        let draining = connections.values.filter(\.isDraining).sorted { $0.number < $1.number }
+        let draining = connections.values.filter(\.state.isDraining).sorted { $0.number < $1.number }
         for connection in draining.dropLast(Self.mostDraining) {
             limits.append(.connections)
             connection.close()
@@ -212,12 +212,12 @@ final class APIClient {
         case .connection(let number):
             connectionTimers[number] = nil
             guard let connection = connections[number] else { return }
-            let next = connection.checkLife(at: now, timing: timing)
-            guard !connection.isClosed else {
-                limits.append(connection.wasOpened ? .silence : .connectTime)
+            connection.checkLife(at: now)
+            guard let deadline = connection.state.deadline else {
+                limits.append(connection.state.wasOpened ? .silence : .connectTime)
                 return
             }
-            connectionTimers[number] = timers.arm(after: Int(max(next - now, 1)), .connection(number))
+            connectionTimers[number] = timers.arm(after: Int(max(deadline - now, 1)), .connection(number))
         case .reconnect:
             if connecting.stage == .preparing { limits.append(.preparation) }
             connecting.waited(for: access, hasRoom: hasRoom)
@@ -281,7 +281,8 @@ extension APIClient: APIConnectionClient {
         if var timer = connectionTimers.removeValue(forKey: connection.number) { timers.cancel(&timer) }
         calls.lost(connection: connection.number, reason: reason)
         carryOut()
-        if !connection.wasOpened { return carryOut(connecting.failed(reason)) }
-        if !connection.hasAnswered, !connection.isDraining { carryOut(connecting.lostUnused(reason)) }
+        let state = connection.state
+        if !state.wasOpened { return carryOut(connecting.failed(reason)) }
+        if !state.hasAnswered, !state.isDraining { carryOut(connecting.lostUnused(reason)) }
     }
 }

@@ -1,5 +1,5 @@
 /// How long the client waits for what, in milliseconds unless a name says otherwise. Tests make it short.
-package struct WatchTiming: Sendable {
+package struct WatchTiming: Sendable, Equatable {
     /// The wait before the first new try. It doubles with each further one, up to `mostBackOff`; what is waited in fact
     /// is drawn between a half of it and the whole, so that many gateways do not come at the same time.
     package var firstBackOff = 500

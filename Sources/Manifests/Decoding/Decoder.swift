@@ -122,7 +122,7 @@ final class Decoder {
         }
         let key = found.key == Node.none ? node : found.key
         let name = tree[key].isScalar ? tree.string(key) : ""
-        return state.paths.child(of: parent, name) { tree.step(to: node) }
+        return state.paths.child(of: parent, name) { tree.part(to: node) }
     }
 
     /// The path of a node in the object that is being read, as text.

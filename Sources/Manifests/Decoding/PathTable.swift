@@ -6,7 +6,7 @@ struct PathTable {
     /// The number of the empty path, which is the object itself.
     static let top: Number = 0
 
-    private var paths = [FieldPath(parent: nil, step: "")]
+    private var paths = [FieldPath(parent: nil, part: "")]
     private var children: [Child: Number] = [:]
     private var elements: [Element: Number] = [:]
 
@@ -25,11 +25,11 @@ struct PathTable {
     /// The path of a number; traps if there is none.
     subscript(number: Number) -> FieldPath { paths[Int(number)] }
 
-    /// The path of a field of `parent`; `step` is called for its text if the path is new.
-    mutating func child(of parent: Number, _ name: String, step: () -> String) -> Number {
+    /// The path of a field of `parent`; `part` is called for its text if the path is new.
+    mutating func child(of parent: Number, _ name: String, part: () -> String) -> Number {
         let key = Child(parent: parent, name: name)
         if let known = children[key] { return known }
-        let number = add(parent, step())
+        let number = add(parent, part())
         children[key] = number
         return number
     }
@@ -43,8 +43,8 @@ struct PathTable {
         return number
     }
 
-    private mutating func add(_ parent: Number, _ step: String) -> Number {
-        paths.append(FieldPath(parent: self[parent], step: step))
+    private mutating func add(_ parent: Number, _ part: String) -> Number {
+        paths.append(FieldPath(parent: self[parent], part: part))
         return Number(clamping: paths.count - 1)
     }
 }

@@ -5,16 +5,16 @@
 /// Thread: any. Freed by: the last object or diagnostic that has it.
 package final class FieldPath: Sendable {
     private let parent: FieldPath?
-    /// The last step: `weight`, `[1]` or `["a b"]`.
-    private let step: String
+    /// The last part: `weight`, `[1]` or `["a b"]`.
+    private let part: String
 
-    init(parent: FieldPath?, step: String) {
+    init(parent: FieldPath?, part: String) {
         self.parent = parent
-        self.step = step
+        self.part = part
     }
 
     package var text: String {
-        guard let start = parent?.text, !start.isEmpty else { return step }
-        return step.hasPrefix("[") || step.hasPrefix(".") ? start + step : start + "." + step
+        guard let start = parent?.text, !start.isEmpty else { return part }
+        return part.hasPrefix("[") || part.hasPrefix(".") ? start + part : start + "." + part
     }
 }

@@ -90,10 +90,10 @@ package struct LocalityPattern: Sendable, Hashable {
         parts = Locality(text)
     }
 
-    package func matches(_ place: Locality) -> Bool {
-        (parts.region == "*" || parts.region == place.region)
-            && (parts.zone.isEmpty || parts.zone == "*" || parts.zone == place.zone)
-            && (parts.subzone.isEmpty || parts.subzone == "*" || parts.subzone == place.subzone)
+    package func matches(_ locality: Locality) -> Bool {
+        (parts.region == "*" || parts.region == locality.region)
+            && (parts.zone.isEmpty || parts.zone == "*" || parts.zone == locality.zone)
+            && (parts.subzone.isEmpty || parts.subzone == "*" || parts.subzone == locality.subzone)
     }
 
     /// What is wrong with it; nil if nothing is.

@@ -143,24 +143,24 @@ struct Tree {
 
     /// The path from `top` to a node, such as `spec.http[0].timeout`. A key's path is its field's.
     func path(to node: NodeIndex, from top: NodeIndex) -> String {
-        var steps: [NodeIndex] = []
-        steps.reserveCapacity(12)
+        var parts: [NodeIndex] = []
+        parts.reserveCapacity(12)
         var current = node
         while current != top, current != Node.none {
-            steps.append(current)
+            parts.append(current)
             current = self[current].parent
         }
         var path: [UInt8] = []
         path.reserveCapacity(64)
-        for step in steps.reversed() { append(step, to: &path) }
+        for part in parts.reversed() { append(part, to: &path) }
         return String(decoding: path, as: UTF8.self)
     }
 
     /// The last part of a node's path: a field's name or `[3]`.
-    func step(to node: NodeIndex) -> String {
-        var step: [UInt8] = []
-        append(node, to: &step)
-        return String(decoding: step, as: UTF8.self)
+    func part(to node: NodeIndex) -> String {
+        var part: [UInt8] = []
+        append(node, to: &part)
+        return String(decoding: part, as: UTF8.self)
     }
 
     private func append(_ node: NodeIndex, to path: inout [UInt8]) {

@@ -1,12 +1,3 @@
-/// A sequence or mapping that has not ended yet.
-struct OpenNode {
-    let node: NodeIndex
-    var last: NodeIndex = Node.none
-    /// In a mapping: the key whose value is next.
-    var pendingKey: NodeIndex = Node.none
-    var anchor: String?
-}
-
 // What the builders of trees have in common, whatever text they read.
 extension Tree {
     /// Makes a new node the next child of an open one.

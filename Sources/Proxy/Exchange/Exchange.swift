@@ -7,8 +7,8 @@ internal import TLS
 internal import Telemetry
 
 /// One request and its answer: a stream of a client's connection, a stream of an upstream connection, and the route
-/// between them. This is what is kept of it: `Course.swift` has its steps in their order, `ExchangeEvents.swift` what
-/// happens meanwhile, and `ExchangeState` decides what follows. It lives as long as the client's stream; several
+/// between them. This is what is kept of it: `Course.swift` runs its steps in their order, `ExchangeEvents.swift` has
+/// what happens meanwhile, and `ExchangeState` decides what follows. It lives as long as the client's stream; several
 /// upstream streams may follow each other when one fails provably unprocessed.
 ///
 /// Thread: its worker's. Freed by: `Exchanges`, when the worker ends; until then it is used again.

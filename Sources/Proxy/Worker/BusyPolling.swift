@@ -14,22 +14,24 @@ struct BusyPolling {
 
     /// How well asking would have done of late.
     private var luck = 0
-    private static let enough = 8    // short sleeps until asking begins
+    /// How many more short sleeps than long ones there must have been until asking begins.
+    private static let shortSleepsNeeded = 8
     private static let most = 16
-    private static let loss = 4    // asking in vain undoes so many hits
+    /// How many hits one miss undoes.
+    private static let hitsLostByMiss = 4
 
     /// Whether to poll before sleeping: recent sleeps would have been shorter than that.
-    var isWorthwhile: Bool { luck >= Self.enough }
+    var isWorthwhile: Bool { luck >= Self.shortSleepsNeeded }
 
     /// Asking was answered.
     mutating func hit() { luck = min(luck + 1, Self.most) }
 
     /// Asking was in vain.
-    mutating func miss() { luck -= Self.loss }
+    mutating func miss() { luck -= Self.hitsLostByMiss }
 
     /// The worker slept without asking before.
     /// - Parameter nanoseconds: until it was awake again.
     mutating func slept(_ nanoseconds: UInt64) {
-        luck = nanoseconds <= Self.shortSleep ? luck + 1 : max(0, luck - Self.loss)
+        luck = nanoseconds <= Self.shortSleep ? luck + 1 : max(0, luck - Self.hitsLostByMiss)
     }
 }

@@ -17,8 +17,8 @@ final class BoundHosts {
     private var madeForRelays: [String: GatewayHosts] = [:]
     /// By VirtualService: its hosts, if there are many.
     private var sets: [Int: HostSet] = [:]
-    /// Up to so many hosts are searched one by one, without a set.
-    private static let few = 64
+    /// How many hosts of a VirtualService are searched one by one; of more, a set is made.
+    private static let linearHosts = 64
     /// How many more pairs of hosts may be found. A limit is needed because a wildcard fits every host of a Gateway.
     private var room: Int
     /// By the place of a host: whether it fits a host of a Gateway that was joined.
@@ -69,7 +69,7 @@ final class BoundHosts {
 
     private func set(_ service: Int) -> HostSet? {
         let hosts = attachments.hosts.slice(service)
-        guard hosts.count > Self.few else { return nil }
+        guard hosts.count > Self.linearHosts else { return nil }
         if let known = sets[service] { return known }
         let set = HostSet(hosts.enumerated().lazy.map { (name: $1, number: Int32(clamping: $0)) })
         sets[service] = set
@@ -82,10 +82,10 @@ final class BoundHosts {
         let key = gateway.meta.reference
         if let known = madeForLeftOut[key] { return known }
         let hosts = GatewayHosts(gateway)
-        for (number, entry) in (leftOut.services[key] ?? []).enumerated() {
+        for (index, entry) in (leftOut.services[key] ?? []).enumerated() {
             guard !limit.isOver else { return hosts }
             hosts.add(
-                number, entry.hosts[...], namespace: entry.object.identity.namespace, set: nil, most: mostHosts)
+                index, entry.hosts[...], namespace: entry.object.identity.namespace, set: nil, most: mostHosts)
         }
         madeForLeftOut[key] = hosts
         return hosts

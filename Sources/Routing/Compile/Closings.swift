@@ -5,13 +5,13 @@ internal import Manifests
 
 extension VirtualService {
     /// The report on a field of one of its HTTP rules.
-    /// - Parameter owner: the delegate that has the field, if it is one.
+    /// - Parameter delegate: the delegate that has the field, if it is one.
     func report(
-        _ field: ClosingField, _ severity: Diagnostic.Severity, of owner: ObjectReference? = nil
+        _ field: ClosingField, _ severity: Diagnostic.Severity, of delegate: ObjectReference? = nil
     ) -> Diagnostic {
         field.diagnostic(
             severity, "its requests are answered 503",
-            hint: "without it they would be served: remove it if that is meant", object: owner ?? meta.identity)
+            hint: "without it they would be served: remove it if that is meant", object: delegate ?? meta.identity)
     }
 }
 

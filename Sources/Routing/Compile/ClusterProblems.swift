@@ -18,12 +18,12 @@ extension ClusterTable {
     func reportUnknownHost(_ asker: Asker, _ host: String) {
         let written = asker.destination.host
         if let hidden = directory.hidden[host] { return reportHidden(asker, hidden) }
-        if let owner = leftOut.owner(of: host) {
+        if let missing = leftOut.definition(of: host) {
             return add(
                 .error, "unknown-host",
-                "destination host '\(written.value)' is of \(owner.identity), which \(LeftOut.sentence): "
+                "destination host '\(written.value)' is of \(missing.identity), which \(LeftOut.sentence): "
                     + asker.fate, hint: nil, at: written.place, path: written.path, asker,
-                related: owner.related)
+                related: missing.related)
         }
         let parts = host.split(separator: ".").map(String.init)
         var hint: String?

@@ -42,16 +42,17 @@ struct Delegation {
 
     private mutating func rules(of root: Int) -> [HTTPRoute] {
         var rules: [HTTPRoute] = []
-        for (number, rule) in services[root].http.enumerated() {
+        for (position, rule) in services[root].http.enumerated() {
             guard let delegate = rule.delegate, !rule.isBroken else {
-                rules.append(rule.named(String(number)))
+                rules.append(rule.named(String(position)))
                 continue
             }
             switch target(of: delegate, rule, root) {
-            case .rules(let index): rules += merged(rule.named(String(number)), index, root, hasName: rule.name != nil)
+            case .rules(let index):
+                rules += merged(rule.named(String(position)), index, root, hasName: rule.name != nil)
             case .nothing: continue
             case .broken:
-                var closed = rule.named(String(number))
+                var closed = rule.named(String(position))
                 closed.isBroken = true
                 rules.append(closed)
             }
@@ -120,7 +121,7 @@ struct Delegation {
     private mutating func merged(_ root: HTTPRoute, _ index: Int, _ service: Int, hasName: Bool) -> [HTTPRoute] {
         let delegate = services[index].meta
         var rules: [HTTPRoute] = []
-        for (number, rule) in services[index].http.enumerated() {
+        for (position, rule) in services[index].http.enumerated() {
             room -= max(rule.matches.count, 1) * max(root.matches.count, 1)
             guard room >= 0 else {
                 reportTooMany(root, service)
@@ -141,7 +142,7 @@ struct Delegation {
                 case (let first?, let second?): "\(first)-\(second)"
                 case (let first?, nil): first
                 case (nil, let second?): second
-                case (nil, nil): "\(root.name ?? "")/\(delegate.reference)/\(number)"
+                case (nil, nil): "\(root.name ?? "")/\(delegate.reference)/\(position)"
                 }
             rules.append(merged)
         }

@@ -32,9 +32,9 @@ struct HealthAnnotations {
     private var policies: [Int: HealthCheckPolicy] = [:]    // by place of the Service in the inventory
 
     init(_ inventory: Inventory, _ problems: Problems) {
-        for (number, service) in inventory.services.enumerated() {
+        for (index, service) in inventory.services.enumerated() {
             guard let written = service.meta.ownAnnotations else { continue }
-            policies[number] = HealthReading(service, written, problems).policy()
+            policies[index] = HealthReading(service, written, problems).policy()
         }
         for entry in inventory.serviceEntries { Self.report(entry.meta, problems) }
         for rule in inventory.destinationRules { Self.report(rule.meta, problems) }

@@ -52,7 +52,7 @@ struct LeftOutObjects {
     }
 
     /// The Service or ServiceEntry that would have defined a host.
-    func owner(of host: String) -> LeftOut? { byHost[host] }
+    func definition(of host: String) -> LeftOut? { byHost[host] }
 
     func some(_ kinds: [String], in namespace: String) -> LeftOut? {
         kinds.lazy.compactMap { byNamespace[ObjectKey(kind: $0, namespace: namespace)] }.first

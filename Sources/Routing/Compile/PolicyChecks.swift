@@ -37,7 +37,7 @@ struct PolicyChecks {
                 checkWildcard(rule, host)
             } else if let service = clusters.directory.byHost[host] {
                 check(rule, service)
-            } else if clusters.directory.hidden[host] == nil, leftOut.owner(of: host) == nil {
+            } else if clusters.directory.hidden[host] == nil, leftOut.definition(of: host) == nil {
                 // Files without any Service are a part of a larger set.
                 let isPart = clusters.directory.byHost.isEmpty
                 add(

@@ -11,7 +11,8 @@ struct PolicyDirectory {
     private var suffixes: [Key: [Int]] = [:]    // host `.suffix`
     /// Levels with many rules or subsets, by their first rule. They are made once, because every service asks for one.
     private var large: [Int: Policy] = [:]
-    private static let few = 16
+    /// How many rules and subsets, in sum, a level may have and not be one of the large ones.
+    private static let smallLevelSize = 16
 
     private struct Key: Hashable {
         let namespace: String
@@ -109,7 +110,7 @@ struct PolicyDirectory {
         suffixes = suffixes.mapValues(merged)
         for level in [exact.values, suffixes.values].joined() {
             let size = level.reduce(level.count) { $0 + rules[$1].subsets.count }
-            if size > Self.few { large[level[0]] = Policy(level.map { rules[$0] }, isLarge: true) }
+            if size > Self.smallLevelSize { large[level[0]] = Policy(level.map { rules[$0] }, isLarge: true) }
         }
     }
 

@@ -118,8 +118,8 @@ final class RelayCompiler {
     ) -> Bool {
         let service = services[serviceNumber]
         for (index, rule) in service.tls.enumerated() {
-            for (number, match) in rule.matches.enumerated() where applies(match, service, member) {
-                let part = Part(service: serviceNumber, rule: index, match: number)
+            for (position, match) in rule.matches.enumerated() where applies(match, service, member) {
+                let part = Part(service: serviceNumber, rule: index, match: position)
                 let wanted = Self.serverNames(of: match, service)
                 if let first = taken.taker(of: wanted), first.part != part {
                     hide(part, duplicate(match, service, first))
@@ -269,17 +269,17 @@ extension RelayCompiler {
         for index in services.indices where !services[index].tls.isEmpty || !services[index].tcp.isEmpty {
             let service = services[index]
             guard !GatewayAttachments.gateways(of: service, names).isDisjoint(with: own) else { continue }
-            for (number, rule) in service.tls.enumerated() {
+            for (position, rule) in service.tls.enumerated() {
                 for (match, written) in rule.matches.enumerated() {
                     report(
-                        Part(service: index, rule: number, match: match), service, written.place, written.path,
+                        Part(service: index, rule: position, match: match), service, written.place, written.path,
                         "no server of its Gateways that passes TLS on (mode PASSTHROUGH) fits its hosts, port and "
                             + "gateways")
                 }
             }
-            for (number, rule) in service.tcp.enumerated() {
+            for (position, rule) in service.tcp.enumerated() {
                 report(
-                    Part(service: index, rule: number, match: nil), service, rule.place, rule.path,
+                    Part(service: index, rule: position, match: nil), service, rule.place, rule.path,
                     "no server of its Gateways that carries TCP (protocols TCP, MONGO, REDIS, MYSQL, or TLS that is "
                         + "terminated) fits its hosts, port and gateways")
             }

@@ -54,8 +54,8 @@ final class RuleCompiler {
     private var olderRoutes: [Int32] = []
     /// Routes of rules that have too many of them for a search one by one.
     private var routeNumbers: [RouteKey: Int32] = [:]
-    /// Up to so many are searched one by one, without a dictionary.
-    private static let few = 16
+    /// How many rule lists, routes or gateways are searched one by one; of more, a dictionary or a set is made.
+    private static let linearCount = 16
     /// By match: the full names of its gateways, if it names many.
     private var gatewaySets: [NeverReached.Part: Set<String>] = [:]
     /// Limits the search for contexts in which parts hold: how many more pairs may be examined in this load.
@@ -105,14 +105,14 @@ final class RuleCompiler {
             return Int(known)
         }
         var known = newestRuleLists[service]
-        var (steps, last) = (0, Int32(-1))
-        while known >= 0, steps < Self.few {
+        var (looks, last) = (0, Int32(-1))
+        while known >= 0, looks < Self.linearCount {
             if ruleListContexts[Int(known)].context == wanted { return Int(known) }
-            (steps, last) = (steps + 1, known)
+            (looks, last) = (looks + 1, known)
             known = ruleListContexts[Int(known)].older
         }
         // The new rule list takes the place of the last one of those that are searched one by one.
-        if steps == Self.few {
+        if looks == Self.linearCount {
             ruleListNumbers[RuleListKey(service: service, context: ruleListContexts[Int(last)].context)] = last
         }
         let (list, cost) = made(service, context)
@@ -250,7 +250,7 @@ final class RuleCompiler {
     /// Whether a match names a gateway in its `gateways`.
     private func isNamed(_ gateway: String, by match: HTTPMatch, _ part: NeverReached.Part) -> Bool {
         let namespace = services[part.service].meta.namespace
-        guard match.gateways.count > Self.few else {
+        guard match.gateways.count > Self.linearCount else {
             return match.gateways.contains { names.gateway($0.value, namespace: namespace) == gateway }
         }
         if let known = gatewaySets[part] { return known.contains(gateway) }
@@ -263,9 +263,9 @@ final class RuleCompiler {
     private func add(
         _ found: [RuleMatch], _ routes: [(port: Int?, route: Int)], _ cost: Int, to ruleList: inout RuleList
     ) -> Bool {
-        for (number, (port, route)) in routes.enumerated() {
-            guard number == 0 || hasRoom else { return false }
-            if number > 0 { matches += cost }
+        for (index, (port, route)) in routes.enumerated() {
+            guard index == 0 || hasRoom else { return false }
+            if index > 0 { matches += cost }
             add(found, port, route, to: &ruleList)
         }
         return true
@@ -359,16 +359,16 @@ extension RuleCompiler {
             return Int(known)
         }
         var known = newestRoutes[place]
-        var (steps, last) = (0, Int32(-1))
-        while known >= 0, steps < Self.few {
+        var (looks, last) = (0, Int32(-1))
+        while known >= 0, looks < Self.linearCount {
             let made = routes[Int(known)]
             // A rule that is not served answers 503 whatever the match: it has one route.
             let isSame = isClosed || made.policy.extras?.matched ?? .any == matched
             if isSame, made.clusters.elementsEqual(asked) { return Int(known) }
-            (steps, last) = (steps + 1, known)
+            (looks, last) = (looks + 1, known)
             known = olderRoutes[Int(known)]
         }
-        if steps == Self.few {
+        if looks == Self.linearCount {
             let old = routes[Int(last)]
             let key = RouteKey(
                 rule: place, matched: old.policy.extras?.matched ?? .any, clusters: Array(old.clusters))
@@ -395,8 +395,8 @@ extension RuleCompiler {
 
     /// Why a rule serves no request; nil if it serves.
     private func unavailability(of rule: HTTPRoute, _ source: VirtualService) -> Unavailable? {
-        for (number, field) in rule.closings.enumerated() {
-            problems.add(source.report(field, .error, of: source.object(ofClosing: number, rule)))
+        for (index, field) in rule.closings.enumerated() {
+            problems.add(source.report(field, .error, of: source.object(ofClosing: index, rule)))
         }
         if let closedBy { return closedBy }
         if rule.isBroken { return .brokenRule }

@@ -30,14 +30,14 @@ struct RuleMemory {
     let ruleLists: [RuleList]
     let routes: [Route]
 
-    /// Contexts of a VirtualService that are looked at: those of one on very many Gateways are not worth the search.
-    private static let few = 16
+    /// How many contexts of a VirtualService are looked at: one on very many Gateways is not worth the search.
+    private static let searchedContexts = 16
 
     /// What a VirtualService was compiled to in a context; nil if it was another version of it, or was not compiled.
     func entry(_ service: Int, _ version: ObjectVersion?, _ context: RuleContext) -> Entry? {
         guard versions.indices.contains(service), let version, versions[service] == version else { return nil }
         var number = newest[service]
-        for _ in 0..<Self.few where number >= 0 {
+        for _ in 0..<Self.searchedContexts where number >= 0 {
             if entries[Int(number)].context == context { return entries[Int(number)] }
             number = entries[Int(number)].older
         }

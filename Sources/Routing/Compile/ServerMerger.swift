@@ -17,7 +17,7 @@ struct ServerMerger {
         fileprivate(set) var clear: [Member] = []    // plain HTTP, merged
         fileprivate(set) var encrypted: [Member] = []    // HTTPS and TLS, chosen by SNI
         fileprivate(set) var plainTCP: Member?    // takes all connections in clear text
-        fileprivate var tlsOwners: [String: Member] = [:]    // by host without namespace
+        fileprivate var tlsServers: [String: Member] = [:]    // by host without namespace
     }
 
     private(set) var ports: [Port] = []
@@ -61,7 +61,7 @@ struct ServerMerger {
         }
         if member.server.tls != nil {
             for host in member.server.hosts {
-                ports[index].tlsOwners[host.host.lowercased()] = member
+                ports[index].tlsServers[host.host.lowercased()] = member
             }
         }
         switch kind(member) {
@@ -83,8 +83,8 @@ struct ServerMerger {
     private func conflict(_ member: Member, _ port: Port) -> (Member, String)? {
         if member.server.tls != nil {
             for host in member.server.hosts {
-                guard let owner = port.tlsOwners[host.host.lowercased()] else { continue }
-                return (owner, "both have TLS settings for the host \(host.host)")
+                guard let earlier = port.tlsServers[host.host.lowercased()] else { continue }
+                return (earlier, "both have TLS settings for the host \(host.host)")
             }
         }
         switch kind(member) {

@@ -160,12 +160,12 @@ package struct EndpointTable: Sendable {
         var found = DistinctEndpoints()
         for pod in selected where pod.isUsable || lookup.publishesNotReady {
             guard let address = pod.addresses.first, let number = pod.number(of: lookup.target) else { continue }
-            found.add(address, number, pod.labels, withLabels ? place(of: pod) : nil)
+            found.add(address, number, pod.labels, withLabels ? locality(of: pod) : nil)
         }
         return found.endpoints
     }
 
-    private func place(of pod: KnownPod) -> Locality? { Locality(labels: pod.labels) ?? nodes[pod.node] }
+    private func locality(of pod: KnownPod) -> Locality? { Locality(labels: pod.labels) ?? nodes[pod.node] }
 
     /// All endpoints of a ServiceEntry's port, whatever their labels.
     private func found(_ lookup: WorkloadLookup) -> [LabeledEndpoint] {
@@ -176,7 +176,7 @@ package struct EndpointTable: Sendable {
         guard let selector = lookup.selector else { return found.endpoints }
         for pod in pods.selected(by: selector, namespace: lookup.namespace) where pod.isUsable {
             guard let address = pod.addresses.first else { continue }
-            found.add(address, lookup.port, pod.labels, place(of: pod))
+            found.add(address, lookup.port, pod.labels, locality(of: pod))
         }
         return found.endpoints
     }
@@ -281,8 +281,9 @@ package enum FoundEndpoints: Sendable, Hashable {
 /// Endpoints without doubles, in the order they were found.
 struct DistinctEndpoints {
     private(set) var endpoints: [LabeledEndpoint] = []
-    private var known: Set<EndpointAddress> = []    // once there are more than a few
-    private static let few = 12
+    private var addresses: Set<EndpointAddress> = []    // empty until there are more than `linearCount`
+    /// How many endpoints are compared one by one; of more, a set of their addresses is kept.
+    private static let linearCount = 12
 
     /// Adds an endpoint by its IP address. A port outside 1 to 65535 is left out.
     mutating func add(
@@ -296,10 +297,10 @@ struct DistinctEndpoints {
     mutating func add(
         _ address: EndpointAddress, _ weight: Int, _ labels: [String: String]?, _ locality: Locality?
     ) {
-        if endpoints.count <= Self.few {
+        if endpoints.count <= Self.linearCount {
             if endpoints.contains(where: { $0.address == address }) { return }
-            if endpoints.count == Self.few { known = Set(endpoints.map(\.address)).union([address]) }
-        } else if !known.insert(address).inserted {
+            if endpoints.count == Self.linearCount { addresses = Set(endpoints.map(\.address)).union([address]) }
+        } else if !addresses.insert(address).inserted {
             return
         }
         endpoints.append(

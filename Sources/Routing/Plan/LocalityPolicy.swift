@@ -44,8 +44,8 @@ package enum LocalityPolicy: Sendable, Hashable {
     package func rank(of locality: Locality?, labels: [String: String]) -> Int? {
         switch self {
         case .distribute(let shares):
-            let place = locality ?? Locality()
-            return shares.firstIndex { $0.places.matches(place) }
+            let known = locality ?? Locality()
+            return shares.firstIndex { $0.places.matches(known) }
         case .failover(let failover):
             let byLabels = failover.rank(labels: labels)
             guard failover.countsPlaces else { return byLabels }
@@ -80,11 +80,11 @@ extension LocalityPolicy.Failover {
 
     /// Source: istio/istio pilot/pkg/networking/core/loadbalancer/loadbalancer.go (applyLocalityFailover).
     fileprivate func rank(of written: Locality) -> Int {
-        var place = written
+        var locality = written
         // Zones have names of their own, so that one that is this gateway's is in its region.
-        if place.region.isEmpty, !place.zone.isEmpty, place.zone == own.zone { place.region = own.region }
-        guard place.region == own.region else { return next == nil || next == place.region ? 3 : 4 }
-        guard !countsOnlyRegions, place.zone == own.zone else { return 2 }
-        return place.subzone == own.subzone ? 0 : 1
+        if locality.region.isEmpty, !locality.zone.isEmpty, locality.zone == own.zone { locality.region = own.region }
+        guard locality.region == own.region else { return next == nil || next == locality.region ? 3 : 4 }
+        guard !countsOnlyRegions, locality.zone == own.zone else { return 2 }
+        return locality.subzone == own.subzone ? 0 : 1
     }
 }

@@ -113,7 +113,7 @@ extension RoutingPlan {
         _ rules: [Rule], _ request: TextRequest, _ endpoints: EndpointReader, _ explained: inout Explanation
     ) {
         var nearest: (held: Int, text: String)?
-        for (number, rule) in rules.enumerated() {
+        for (index, rule) in rules.enumerated() {
             let route = routes[rule.route]
             let tries = (rule.matches.isEmpty ? [RuleMatch()] : rule.matches).map {
                 MatchProbe($0, request)
@@ -128,7 +128,7 @@ extension RoutingPlan {
                 let text =
                     "rule \(route.name) (\(route.place)): no, not \"\(probe.failed ?? "")\""
                 if probe.held > nearest?.held ?? 0 { nearest = (probe.held, text) }
-                if number < Self.mostRules { explained.lines.append(text) }
+                if index < Self.mostRules { explained.lines.append(text) }
             }
         }
         if rules.count > Self.mostRules {

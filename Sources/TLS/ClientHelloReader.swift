@@ -44,9 +44,9 @@ package struct ClientHelloReader {
                 result = .failed(.tooLong)
                 break
             }
-            let step = recordLeft == 0 ? readHeader(octets[index]) : readContent(octets.dropFirst(index))
-            index += step
-            octetsRead += step
+            let count = recordLeft == 0 ? readHeader(octets[index]) : readContent(octets.dropFirst(index))
+            index += count
+            octetsRead += count
         }
         return result
     }

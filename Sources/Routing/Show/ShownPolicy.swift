@@ -52,12 +52,12 @@ extension HeaderPolicy {
         var lines: [String] = []
         if let request { lines.append("request headers: \(request)") }
         if let response { lines.append("response headers: \(response)") }
-        for (number, destination) in destinations.enumerated() {
+        for (index, destination) in destinations.enumerated() {
             if let request = destination.request {
-                lines.append("request headers for destination \(number + 1): \(request)")
+                lines.append("request headers for destination \(index + 1): \(request)")
             }
             if let response = destination.response {
-                lines.append("response headers for destination \(number + 1): \(response)")
+                lines.append("response headers for destination \(index + 1): \(response)")
             }
         }
         return lines
