@@ -4,8 +4,9 @@ internal import Octets
 /// Builds the tree of an object that an API server sent as JSON. A node's place is its number in the tree: lines and
 /// columns mean nothing to a reader of the object.
 ///
-/// Left out are the fields that the server manages and no gateway reads. They are checked, and cost nothing else; and
-/// without them an object whose status alone has changed is the same object.
+/// Left out are the fields that the server manages and no gateway reads. Of their values only the brackets are looked
+/// at, so that whatever stands in a status keeps no object away; and without them an object whose status alone has
+/// changed is the same object.
 struct JSONTreeBuilder {
     private var tree = Tree()
     private var open: [OpenNode] = []
