@@ -305,6 +305,7 @@ package final class ControlPlane {
 
     /// Endpoints have changed: tells whoever has to do something about it.
     private func spread(left: [Int]) {
+        guard published != nil else { return }    // `startServing` does all of it, for the first plan
         names.want(configuration.names)
         for sentence in refusedAddresses.new(of: configuration.refusedAddresses) { log.error("\(sentence)") }
         if !left.isEmpty { tell(.endpointsLeft(left)) }

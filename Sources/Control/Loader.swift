@@ -166,7 +166,7 @@ final class Loader: Sendable {
                 if !limit.isOver, let loaded = compile(&next, extent, limit) {
                     let remains = Remains(set: set, files: memory.files)
                     if memory.hasReadOnce { awaitNames(of: loaded.plan, limit) }
-                    settle(&next)
+                    settle(&next, loaded.plan)
                     memory = next
                     return (loaded, remains)
                 }
@@ -176,7 +176,8 @@ final class Loader: Sendable {
     }
 
     /// The load is in effect.
-    private func settle(_ next: inout Memory) {
+    private func settle(_ next: inout Memory, _ plan: RoutingPlan) {
+        wanted?.settle(plan)
         next.hasReadOnce = true
         next.files.settle()
         next.cluster.settle()
@@ -185,7 +186,8 @@ final class Loader: Sendable {
 
     /// Of the first load, readiness waits for the names.
     private func awaitNames(of plan: RoutingPlan, _ limit: LoadLimit) {
-        if let names, !names.waitForAnswers(of: plan.names, limit: limit) { metrics.reached(.awaitedNames) }
+        guard let names, !names.waitForAnswers(of: plan.names, limit: limit), !limit.isOver else { return }
+        metrics.reached(.awaitedNames)
     }
 
     /// Waits for what the plan needs of the cluster, where that is why nothing was loaded.
@@ -211,7 +213,8 @@ final class Loader: Sendable {
                 objects.inventory, endpoints: endpoints, options: compileOptions(limit), memory: &compilation)
         }
         next.compilation = compilation
-        guard wanted?.has(plan) ?? true else { return nil }
+        // A plan that was cut short names but a part of what it needs.
+        guard !limit.isOver, wanted?.has(plan) ?? true else { return nil }
         let secrets = objects.inventory.secrets
         let contexts = next.certificates.contexts(of: plan, secrets: secrets, limit: limit)
         for _ in 0..<next.certificates.namesLeftOut { metrics.reached(.authorityNames) }

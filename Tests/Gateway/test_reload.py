@@ -35,16 +35,38 @@ def services(two):
     return [*objects.served_by("one", two[0]), *objects.served_by("two", two[1])]
 
 
+def named(name, port):
+    """A route to a name that DNS resolves."""
+    entry = {"apiVersion": objects.NETWORKING, "kind": "ServiceEntry", "metadata": {"name": "out"},
+             "spec": {"hosts": [name], "resolution": "DNS",
+                      "ports": [{"number": 80, "name": "http", "protocol": "HTTP", "targetPort": port}]}}
+    return [objects.gateway(), objects.virtual_service([objects.rule(name, retries={"attempts": 0})]), entry]
+
+
+@pytest.mark.skipif(not MOUNTS, reason="names cannot be given to the gateway's resolver here")
+def test_readiness_waits_for_the_names_of_the_first_load():
+    """A server of names that says nothing is asked for five seconds."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.1.53", 53))
+        with Gateway(named("slow.ext.test", 80), nameserver="127.0.1.53", ready=False) as gateway:
+            said = []
+
+            def is_resolving():
+                try:
+                    said.append(gateway.status("/healthz/ready"))
+                except OSError:
+                    return False
+                assert said[-1][0] == 503, said
+                return "resolving names" in said[-1][1]
+
+            waiting.until(is_resolving, 15, "a gateway that is not ready")
+            gateway.wait_ready(60)
+
+
 @pytest.mark.skipif(not MOUNTS, reason="names cannot be given to the gateway's resolver here")
 def test_a_route_that_leads_to_a_new_name_takes_effect_with_its_addresses():
     """Each reload leads the route to a name that was never looked up: no request in between finds no endpoint."""
     names, failures, over = [f"n{number}.ext.test" for number in range(8)], [], threading.Event()
-
-    def config(name, port):
-        entry = {"apiVersion": objects.NETWORKING, "kind": "ServiceEntry", "metadata": {"name": "out"},
-                 "spec": {"hosts": [name], "resolution": "DNS",
-                          "ports": [{"number": 80, "name": "http", "protocol": "HTTP", "targetPort": port}]}}
-        return [objects.gateway(), objects.virtual_service([objects.rule(name, retries={"attempts": 0})]), entry]
 
     def ask(port):
         while not over.is_set():
@@ -54,14 +76,14 @@ def test_a_route_that_leads_to_a_new_name_takes_effect_with_its_addresses():
 
     with http1.Upstream() as upstream:
         hosts = [(name, upstream.address) for name in names]
-        with Gateway(config(names[0], upstream.port), hosts=hosts, arguments=["--local-endpoints", "on"]) as gateway:
+        with Gateway(named(names[0], upstream.port), hosts=hosts, arguments=["--local-endpoints", "on"]) as gateway:
             waiting.until(lambda: http1.get(gateway.port, "/", "a.test").status == 200, 10, "the first name's address")
             asking = [threading.Thread(target=ask, args=[gateway.port]) for _ in range(3)]
             for thread in asking:
                 thread.start()
             try:
                 for name in names[1:]:
-                    gateway.write(config(name, upstream.port))
+                    gateway.write(named(name, upstream.port))
                     gateway.reload()
             finally:
                 over.set()

@@ -18,9 +18,16 @@ final class WantedObjects: Sendable {
     private let state = Lock(State())
 
     private struct State {
-        var secrets: Set<SecretName> = []
+        /// The Secrets that are watched: those of the plan in effect, and of a load that is tried.
+        var watched: Set<SecretName> = []
+        var watchesNodes = false
+        /// What the plan in effect was loaded with, or has waited for long enough.
+        var inEffect: Set<SecretName> = []
         var hasNodes = false
-        /// When the load that is under way goes on in any case; nil: nothing keeps it waiting.
+        /// What the load that is under way is the first to want.
+        var awaited: Set<SecretName> = []
+        var awaitsNodes = false
+        /// When that load goes on in any case; nil: nothing keeps it waiting.
         var end: MonotonicTime?
     }
 
@@ -40,33 +47,50 @@ final class WantedObjects: Sendable {
         source.ring { bell.post(()) }
     }
 
-    /// A load begins.
+    /// A load begins. What one that was given up has waited for is waited for again.
     func begin() { state.withLock { $0.end = nil } }
 
     /// Whether a load waits for objects of the cluster now. Any thread may ask.
     var isAwaited: Bool { state.withLock { $0.end != nil } && !isKnown }
 
-    /// Has what a plan needs watched.
+    /// Has what a plan needs watched, beside what the plan in effect needs.
     /// - Returns: whether the plan may take effect; if not, `wait` is to be called, and the objects are to be taken
     ///   anew.
     func has(_ plan: RoutingPlan, at now: MonotonicTime = .now()) -> Bool {
-        let isNew = watch(SecretNames.all(of: plan), nodes: plan.needsNodes)
+        let names = SecretNames.all(of: plan)
+        let isNew = state.withLock { state in
+            state.awaited = names.subtracting(state.inEffect)
+            state.awaitsNodes = plan.needsNodes && !state.hasNodes
+            return (!names.isSubset(of: state.watched), plan.needsNodes && !state.watchesNodes)
+        }
+        watch(state.withLock(\.inEffect).union(names), nodes: plan.needsNodes)
         return state.withLock { state in
-            guard isNew || state.end != nil else { return true }
-            let end = state.end ?? now + longestWait
-            // What is new may have come since the objects were taken.
-            let isEnough = now >= end || !isNew && isKnown(state)
-            state.end = isEnough ? nil : end
-            return isEnough
+            guard !state.awaited.isEmpty || state.awaitsNodes else { return true }
+            guard let end = state.end else {
+                // They may have come since the objects were taken: these are taken once more in any case.
+                state.end = now + longestWait
+                return false
+            }
+            return now >= end || isNew == (false, false) && isKnown(state)
         }
     }
 
-    /// - Returns: whether something is wanted that was not.
-    private func watch(_ names: Set<SecretName>, nodes: Bool) -> Bool {
+    /// A load takes effect: what only the plan before it has needed is not watched any more.
+    func settle(_ plan: RoutingPlan) {
+        let names = SecretNames.all(of: plan)
+        state.withLock { state in
+            state.inEffect = names
+            if plan.needsNodes { state.hasNodes = true }
+            (state.awaited, state.awaitsNodes, state.end) = ([], false, nil)
+        }
+        watch(names, nodes: plan.needsNodes)
+    }
+
+    private func watch(_ names: Set<SecretName>, nodes: Bool) {
         let (before, asksForNodes) = state.withLock { state in
-            let (before, asksForNodes) = (state.secrets, nodes && !state.hasNodes)
-            state.secrets = names
-            if nodes { state.hasNodes = true }
+            let (before, asksForNodes) = (state.watched, nodes && !state.watchesNodes)
+            state.watched = names
+            if nodes { state.watchesNodes = true }
             return (before, asksForNodes)
         }
         if names != before {
@@ -74,10 +98,9 @@ final class WantedObjects: Sendable {
             client.watchSecrets(names)
         }
         if asksForNodes { client.watchNodes() }
-        return asksForNodes || !names.isSubset(of: before)
     }
 
-    /// Waits until all that is wanted is known, or until the load has waited long enough.
+    /// Waits until all that is awaited is known, or until the load has waited long enough.
     /// - Parameter limit: ends it early.
     /// - Returns: whether it is known.
     func wait(_ limit: LoadLimit) -> Bool {
@@ -93,6 +116,6 @@ final class WantedObjects: Sendable {
     private var isKnown: Bool { state.withLock { isKnown($0) } }
 
     private func isKnown(_ state: State) -> Bool {
-        source.knows(state.secrets) && (!state.hasNodes || source.knowsNodes)
+        source.knows(state.awaited) && (!state.awaitsNodes || source.knowsNodes)
     }
 }

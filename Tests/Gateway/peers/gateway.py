@@ -41,14 +41,15 @@ class Gateway:
     """`ports` are the Gateway objects' port numbers; each is mapped to a free one, see `port`.
 
     `config` is a list of objects or a text of them (written to a file that `write` replaces), or a list of paths.
-    `hosts` are names and their addresses, which the gateway's resolver finds besides what it finds otherwise; that
-    needs `MOUNTS`. Leaving the `with` block sends SIGTERM and asserts that the process was alive and exits 0.
+    `hosts` are names and their addresses, which the gateway's resolver finds besides what it finds otherwise;
+    `nameserver` is the address of the only server that it asks; both need `MOUNTS`. Leaving the `with` block sends
+    SIGTERM and asserts that the process was alive and exits 0.
     """
 
     reading_seconds = 30  # for the last of what the process has said, once it has ended
 
     def __init__(self, config, ports=(8000,), workers=1, mesh=False, arguments=(), drain=None, ready=True,
-                 open_files=None, hosts=None):
+                 open_files=None, hosts=None, nameserver=None):
         self.folder = tempfile.TemporaryDirectory(prefix="portico-test-")
         self.file = pathlib.Path(self.folder.name) / "objects.yaml"
         self.map = {port: waiting.free_port() for port in ports}
@@ -73,14 +74,21 @@ class Gateway:
         if open_files:
             command = ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh", *command]
         if hosts:
-            file = pathlib.Path(self.folder.name) / "hosts"
-            file.write_text("".join(f"{address} {name}\n" for name, address in hosts))
-            command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', file, *command]
+            command = self._mounted("hosts", "".join(f"{address} {name}\n" for name, address in hosts)) + command
+        if nameserver:
+            text = f"nameserver {nameserver}\noptions timeout:5 attempts:1\n"
+            command = self._mounted("resolv.conf", text) + command
         self.command = command + list(arguments)
         self.output, self.errors = [], []
         self.start()
         if ready:
             self.wait_ready()
+
+    def _mounted(self, name, text):
+        """A command that gives the command behind it a text in the place of a file of /etc."""
+        file = pathlib.Path(self.folder.name) / name
+        file.write_text(text)
+        return ["unshare", "--mount", "sh", "-c", f'mount --bind "$0" /etc/{name} && exec "$@"', file]
 
     def start(self):
         """Starts the process, also again after its end, with the same flags and ports."""
