@@ -17,8 +17,8 @@ struct Retirement {
         let endpoints: EndpointTable?
     }
 
-    /// Milliseconds between two looks. Workers take a new snapshot at once; a long stream may hold an old
-    /// one for hours, so looking gets rarer.
+    /// Milliseconds between two looks. Workers take a new snapshot at once, and their connections with them; those of a
+    /// listener that is gone keep the last snapshot that had it, for hours perhaps, so looking gets rarer.
     private static let firstPause: Int32 = 10, longestPause: Int32 = 2000
 
     /// - Parameters:

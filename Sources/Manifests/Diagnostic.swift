@@ -4,7 +4,7 @@ package struct Diagnostic: Sendable {
     package enum Severity: String, Sendable, Comparable {
         case error, warning, note
 
-        private var rank: Int {
+        private var order: Int {
             switch self {
             case .error: 0
             case .warning: 1
@@ -12,7 +12,7 @@ package struct Diagnostic: Sendable {
             }
         }
         /// Orders severities; the most severe one comes first.
-        package static func < (left: Severity, right: Severity) -> Bool { left.rank < right.rank }
+        package static func < (left: Severity, right: Severity) -> Bool { left.order < right.order }
     }
 
     /// Another place without which the problem is not understood, such as the object that already has the name.

@@ -44,11 +44,11 @@ internal import Testing
     @Test func `has a place for each connection that was given back`() {
         let budget = budget(connections: 2)
         budget.takeConnection()
-        #expect(budget.hasPlace)
+        #expect(budget.hasRoom)
         budget.takeConnection()
-        #expect(!budget.hasPlace)
+        #expect(!budget.hasRoom)
         budget.giveBackConnection()
-        #expect(budget.hasPlace)
+        #expect(budget.hasRoom)
     }
 
     @Test func `has the heap trimmed by one worker at a time`() {

@@ -121,7 +121,7 @@ final class Listeners {
         for index in 0..<Self.acceptsPerTurn {
             if let full = fullLimit(of: sockets) {
                 // Only the first time it is certain that somebody waits; the event comes again if so.
-                return index == 0 ? noPlace(full, on: sockets, slot) : ()
+                return index == 0 ? noRoom(full, on: sockets, slot) : ()
             }
             do throws(SystemError) {
                 guard let (descriptor, peer) = try Socket.accept(listener) else { return }
@@ -136,14 +136,14 @@ final class Listeners {
     /// The limit of clients' connections that leaves no place for another one on the listener; nil: there is a place.
     /// Workers that ask at the same moment may be one connection each beyond it.
     private func fullLimit(of sockets: ListenerSockets) -> ReachedLimit? {
-        guard services.budget.hasPlace else { return .downstreamConnections }
+        guard services.budget.hasRoom else { return .downstreamConnections }
         guard let most = services.limits.listenerConnections else { return nil }
         return sockets.connections.load(ordering: .relaxed) < most ? nil : .listenerConnections
     }
 
     /// A client waits, and all places are taken: idle connections are closed, for the next turn. When none is idle,
     /// the client waits in the kernel's queue, and this listener rests.
-    private func noPlace(_ limit: ReachedLimit, on sockets: ListenerSockets, _ slot: Int) {
+    private func noRoom(_ limit: ReachedLimit, on sockets: ListenerSockets, _ slot: Int) {
         guard !isOver else { return }
         services.metrics.reached(limit)
         let listener = limit == .listenerConnections ? sockets.number : nil

@@ -199,9 +199,9 @@ private final class HealthLoop {
     }
 
     private func start(_ key: ObjectIdentifier, _ target: HealthTarget, at address: EndpointAddress) {
-        guard let place = SocketAddress(address) else { return end(key, .failed("the address is not valid")) }
+        guard let peer = SocketAddress(address) else { return end(key, .failed("the address is not valid")) }
         do throws(SystemError) {
-            let probe = try HealthProbe(target, to: address, place, pools: pools)
+            let probe = try HealthProbe(target, to: address, peer, pools: pools)
             try poller.watch(probe.descriptor, token: nextToken)
             probes[nextToken] = (key, probe)
             tokens[key] = nextToken

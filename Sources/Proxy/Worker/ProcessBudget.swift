@@ -56,7 +56,7 @@ package final class ProcessBudget: Sendable {
 
     /// Whether a client may be let in. Workers that ask at the same moment may be one connection each beyond the
     /// limit.
-    var hasPlace: Bool { connections.load(ordering: .relaxed) < connectionsLimit }
+    var hasRoom: Bool { connections.load(ordering: .relaxed) < connectionsLimit }
 
     func takeConnection() { connections.wrappingAdd(1, ordering: .relaxed) }
 

@@ -30,20 +30,20 @@ struct GatewayAttachments {
 
     /// What decides the order. It is read once, because sorting compares it often.
     private struct Precedence: Comparable {
-        let rank: Int
+        let breadth: Int
         let age: ObjectMeta.Age
         let index: Int
 
         init?(_ all: [VirtualService], _ index: Int, _ names: Names) {
             let exportTo = all[index].exportTo
-            guard let rank = GatewayAttachments.rank(exportTo, all[index].meta.namespace, names) else { return nil }
-            self.rank = rank
+            guard let found = GatewayAttachments.breadth(exportTo, all[index].meta.namespace, names) else { return nil }
+            breadth = found
             self.index = index
             age = all[index].meta.age
         }
 
         static func < (left: Precedence, right: Precedence) -> Bool {
-            left.rank != right.rank ? left.rank < right.rank : left.age < right.age
+            left.breadth != right.breadth ? left.breadth < right.breadth : left.age < right.age
         }
     }
 
@@ -65,7 +65,7 @@ struct GatewayAttachments {
 
     /// 0 for a VirtualService of its namespace alone, 1 for one of named namespaces, 2 for a public one; nil if it is
     /// not visible to this gateway.
-    private static func rank(
+    private static func breadth(
         _ written: [Located<String>], _ namespace: String, _ names: Names
     ) -> Int? {
         guard !written.isEmpty else { return 2 }

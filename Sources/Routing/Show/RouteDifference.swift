@@ -102,14 +102,14 @@ extension RouteDifference {
     private static func partners(_ old: [RouteNode], _ new: [RouteNode]) -> [Int?] {
         var partners: [Int?] = Array(repeating: nil, count: new.count)
         var taken = Array(repeating: false, count: old.count)
-        let ranks = max(old.map(\.names.count).max() ?? 0, new.map(\.names.count).max() ?? 0)
-        for rank in 0..<ranks {
+        let most = max(old.map(\.names.count).max() ?? 0, new.map(\.names.count).max() ?? 0)
+        for index in 0..<most {
             var places: [String: [Int]] = [:]    // the first one last
-            for place in old.indices.reversed() where !taken[place] && rank < old[place].names.count {
-                places[old[place].names[rank], default: []].append(place)
+            for place in old.indices.reversed() where !taken[place] && index < old[place].names.count {
+                places[old[place].names[index], default: []].append(place)
             }
-            for number in new.indices where partners[number] == nil && rank < new[number].names.count {
-                guard let place = places[new[number].names[rank]]?.popLast() else { continue }
+            for number in new.indices where partners[number] == nil && index < new[number].names.count {
+                guard let place = places[new[number].names[index]]?.popLast() else { continue }
                 partners[number] = place
                 taken[place] = true
             }
