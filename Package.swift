@@ -87,7 +87,7 @@ let package = Package(
         test("OctetsTests", ["Octets"]),
         test("KubernetesTests", ["Kubernetes", "JSON", "HTTP", "TLS", "Reactor", "Octets", "Support"]),
         test("JSONTests", ["JSON", "Octets", "Support"]),
-        test("ManifestsTests", ["Manifests", "Balancing", "Octets", "Support"], exclude: ["Golden"]),
+        test("ManifestsTests", ["Manifests", "Balancing", "Octets", "Reactor", "Support"], exclude: ["Golden"]),
         test("BalancingTests", ["Balancing"]),
         test("HTTPTests", ["HTTP", "Octets", "Support"]),
         test("TelemetryTests", ["Telemetry", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
