@@ -32,6 +32,7 @@ package final class ClusterTally: Sendable {
 
         fileprivate mutating func add(_ fate: Fate) { numbers[fate, default: 0] += 1 }
 
+        /// Adds the numbers of another tally, each to its fate.
         package mutating func add(_ other: Counts) { numbers.merge(other.numbers, uniquingKeysWith: +) }
 
         /// What has come since `earlier`, of the same tally.

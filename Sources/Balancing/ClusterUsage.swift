@@ -59,6 +59,7 @@ package final class ClusterUsage: Sendable {
     /// Takes one whatever is in use.
     package func take(_ resource: Resource) { cell(resource).add(1) }
 
+    /// Ends one use. Exactly once for each that was taken, because all workers share the number.
     package func giveBack(_ resource: Resource) { cell(resource).add(-1) }
 
     /// Where the numbers lie in memory, for tests.

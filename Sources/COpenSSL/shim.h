@@ -10,6 +10,7 @@
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -25,6 +26,8 @@ static inline long portico_tls_send(int descriptor, const void *octets, size_t s
     return count < 0 ? -(long)errno : count;
 }
 static const int portico_EAGAIN = EAGAIN;
+// In memory of the thread, until its next call.
+static inline const char *portico_system_reason(int number) { return strerror(number); }
 
 // SSL_OP_BIT(n) and the mode bits as constants.
 static const uint64_t portico_tls_server_options =

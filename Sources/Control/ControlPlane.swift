@@ -454,6 +454,7 @@ package final class ControlPlane {
         spread(left: applied.left)
     }
 
+    /// Posts a message to each worker, which reads it when it wakes.
     func tell(_ message: WorkerMessage) {
         for worker in workers { worker.mailbox.post(message) }
     }

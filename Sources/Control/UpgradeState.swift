@@ -97,6 +97,7 @@ struct UpgradeState {
         }
     }
 
+    /// The successor's process is no more: an upgrade under way is given up, and one that is over is not touched by it.
     mutating func processEnded() -> Step { isUnderWay ? abandon("it has ended") : .nothing }
 
     /// Asked now and then.

@@ -63,6 +63,8 @@ package struct JSONReader {
         }
     }
 
+    /// Reads one token. After the whole text that is `end`, each time.
+    /// - Throws: where the text breaks the grammar or a limit.
     package mutating func next() throws(JSONError) -> JSONToken {
         skipSpace()
         switch wanted {

@@ -40,6 +40,7 @@ package struct JSONText {
         text += value.map(String.init) ?? "null"
     }
 
+    /// Writes a field with `true` or `false`.
     package mutating func field(_ name: String, _ value: Bool) {
         key(name)
         text += value ? "true" : "false"
@@ -58,6 +59,7 @@ package struct JSONText {
         }
     }
 
+    /// Writes a text in quotes, with escapes where JSON demands them; without a comma before it.
     package mutating func string(_ value: String) { JSONQuotes.append(value, to: &text) }
 
     private mutating func key(_ name: String) {

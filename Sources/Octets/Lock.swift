@@ -12,6 +12,7 @@
         // With `mutex` locked only.
         private nonisolated(unsafe) var value: Value
 
+        /// Takes `initial` over: from then on only `withLock` reaches it.
         package init(_ initial: consuming sending Value) {
             unsafe mutex = .allocate(capacity: 1)
             unsafe pthread_mutex_init(mutex, nil)

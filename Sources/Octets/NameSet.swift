@@ -14,6 +14,7 @@ package struct NameSet: BitwiseCopyable, Sendable {
         return 1 &<< (UInt64(truncatingIfNeeded: name.count) &* 7 &+ UInt64(name[name.count - 1]))
     }
 
+    /// Remembers a name by a hash alone, so that its octets need not live on.
     @inlinable @inline(__always)
     package mutating func insert(_ name: Octets) { bits |= Self.bit(of: name) }
 

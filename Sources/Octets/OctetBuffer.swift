@@ -43,6 +43,7 @@ package final class OctetBuffer {
     /// already.
     @_disfavoredOverload package func append(_ text: StaticString) { append(Octets(text)) }
 
+    /// Appends one octet, and makes room for it if there is none.
     package func append(_ octet: UInt8) {
         reserve(1)
         unsafe base.storeBytes(of: octet, toByteOffset: end, as: UInt8.self)
@@ -129,11 +130,13 @@ package final class OctetBuffer {
         unsafe base = .allocate(byteCount: capacity, alignment: 16)
     }
 
+    /// Sees to it that `length` more octets fit behind `end`. What `base` pointed to before may be freed.
     @inlinable @inline(__always)
     func reserve(_ length: Int) {
         if capacity - end < length { makeRoom(length) }
     }
 
+    /// Moves the octets to the beginning of the memory if that is enough, else to twice as much of it.
     @usableFromInline
     func makeRoom(_ length: Int) {
         let used = end - start

@@ -83,16 +83,21 @@ package struct Octets: @unchecked Sendable, BitwiseCopyable {
         return true
     }
 
+    /// Eight octets from `offset`, in the machine's order, at whatever address they are. The caller knows that all are
+    /// there.
     @inlinable @inline(__always)
     static func word(_ base: UnsafeRawPointer, _ offset: Int) -> UInt64 {
         unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
     }
 
+    /// Four octets from `offset`, in the machine's order, at whatever address they are. The caller knows that all are
+    /// there.
     @inlinable @inline(__always)
     static func half(_ base: UnsafeRawPointer, _ offset: Int) -> UInt32 {
         unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
     }
 
+    /// The octet at `offset`, which the caller knows to be there.
     @inlinable @inline(__always)
     static func octet(_ base: UnsafeRawPointer, _ offset: Int) -> UInt8 {
         unsafe base.load(fromByteOffset: offset, as: UInt8.self)
@@ -124,7 +129,9 @@ package struct Octets: @unchecked Sendable, BitwiseCopyable {
         unsafe word(left, 0) == word(right, 0) && memcmp(left, right, count) == 0
     }
 
+    /// Whether it begins with these octets, in the same case. All begin with none.
     package func hasPrefix(_ prefix: Octets) -> Bool { slice(0, prefix.count) == prefix }
+    /// Whether it ends with these octets, in the same case. All end with none.
     package func hasSuffix(_ suffix: Octets) -> Bool {
         suffix.count <= count && dropFirst(count - suffix.count) == suffix
     }

@@ -11,6 +11,7 @@ package struct PlainStack<Element: BitwiseCopyable> {
 
     @inlinable @inline(__always) package var isEmpty: Bool { count == 0 }
 
+    /// Puts a value on top; the memory grows if it is full.
     @inlinable @inline(__always)
     package mutating func append(_ element: Element) {
         if count == capacity { grow() }
@@ -35,6 +36,7 @@ package struct PlainStack<Element: BitwiseCopyable> {
         count = 0
     }
 
+    /// Moves the elements to twice as much memory, and frees the old one.
     @inlinable @inline(never)
     mutating func grow() {
         let wanted = max(2 * capacity, 4)

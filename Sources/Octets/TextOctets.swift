@@ -8,6 +8,7 @@ extension String {
 }
 
 extension Array where Element == UInt8 {
+    /// Copies what the octets refer to behind the last element.
     @inlinable package mutating func append(_ octets: Octets) { unsafe append(contentsOf: octets.buffer) }
 
     /// Calls `body` with these octets, which are valid until `body` returns.

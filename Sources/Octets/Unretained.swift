@@ -7,6 +7,7 @@
     @inlinable @inline(__always)
     package init(_ object: Object) { unsafe reference = Unmanaged.passUnretained(object) }
 
+    /// Calls `body` with the object without counting a reference: its owner keeps it alive for the time of the call.
     @inlinable @inline(__always)
     package func callAsFunction<Result>(_ body: (Object) -> Result) -> Result {
         unsafe reference._withUnsafeGuaranteedRef(body)

@@ -8,6 +8,7 @@ package final class Published<Value: Sendable>: Sendable {
     private let value: Lock<Value>
     private let version = Atomic<UInt64>(1)
 
+    /// Publishes a first value, which readers have not seen either.
     package init(_ first: Value) { value = Lock(first) }
 
     /// Publishes a new value. For one thread only.

@@ -11,7 +11,9 @@ package struct ServiceManager: Sendable {
             .flatMap { SocketAddress(unixPath: $0) }
     }
 
+    /// Tells systemd that the gateway serves, so that units which wait for it start.
     package func isReady() { say("READY=1\nSTATUS=serving\n") }
+    /// Tells systemd that the gateway takes no new clients, and ends when those that it has are done.
     package func isStopping() { say("STOPPING=1\nSTATUS=draining\n") }
     /// Says that another process is the service's main one from now on.
     package func hasSuccessor(_ process: Int32) { say("MAINPID=\(process)\nSTATUS=serving, upgraded\n") }

@@ -165,6 +165,7 @@ package enum Socket {
         return count >= 0 ? .octets(count) : failure()
     }
 
+    /// Gives the number back to the kernel, which may use it at once for another file. Failures have no consequence.
     package static func close(_ descriptor: CInt) { _ = CLinux.close(descriptor) }
     /// Ends our side of the stream (FIN); the peer may still send.
     package static func finish(_ descriptor: CInt) { _ = shutdown(descriptor, Int32(SHUT_WR)) }

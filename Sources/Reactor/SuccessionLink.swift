@@ -48,6 +48,7 @@ package final class SuccessionLink {
         _ = unsafe send(socket.number, &octet, 1, Int32(MSG_NOSIGNAL))
     }
 
+    /// Takes the next word of the other side without waiting: `nothing` until there is one, `ended` when none can come.
     package func hear() -> Heard {
         var octet: UInt8 = 0
         let count = unsafe recv(socket.number, &octet, 1, 0)

@@ -27,6 +27,12 @@ enum Failures {
         return unsafe String(cString: text)
     }
 
+    /// The system's words for the error number of a call, such as "Connection reset by peer".
+    static func systemReason(_ number: Int32) -> String {
+        guard let text = unsafe portico_system_reason(number) else { return "error \(number)" }
+        return unsafe String(cString: text)
+    }
+
     /// What a failed handshake means to an operator.
     static func handshake() -> TLSError {
         let code = first

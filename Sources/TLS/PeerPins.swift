@@ -53,6 +53,7 @@ enum PeerPins {
         return String(decoding: text, as: UTF8.self)
     }
 
+    /// Two small digits for each octet, without colons.
     static func hexadecimal(_ octets: [UInt8]) -> String {
         let digits = Array("0123456789abcdef".utf8)
         return String(decoding: octets.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)

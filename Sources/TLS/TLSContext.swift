@@ -123,6 +123,7 @@ internal import COpenSSL
     private static let hybrid = "X25519MLKEM768"
     private static let classical = ["X25519", "P-256", "P-384"]
 
+    /// Whether this OpenSSL can agree on keys in that group. It makes a context to find out.
     static func isKnown(group: String) -> Bool {
         guard let probe = unsafe SSL_CTX_new(TLS_server_method()) else { return false }
         defer {
@@ -172,6 +173,7 @@ internal import COpenSSL
         else { throw .library(Failures.takeReason()) }
     }
 
+    /// Whether OpenSSL knows a suite of TLS 1.2 by that name. It replaces the list of this context.
     borrowing func takes(cipherSuite name: String) -> Bool {
         defer { Failures.clear() }
         return unsafe SSL_CTX_set_cipher_list(raw, name) == 1

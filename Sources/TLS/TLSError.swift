@@ -109,7 +109,7 @@ extension TLSError: CustomStringConvertible {
         case .peerRefused(let failure): failure.description
         case .handshakeFailed(let reason): "the handshake failed: \(reason)"
         case .brokenStream(let reason): "the TLS stream is broken: \(reason)"
-        case .connectionLost(let number): "the connection is lost (errno \(number))"
+        case .connectionLost(let number): "the connection is lost: \(Failures.systemReason(number))"
         case .library(let reason): "OpenSSL failed: \(reason)"
         default: ""
         }
@@ -153,7 +153,7 @@ extension TLSError {
             .brokenStream(let reason), .library(let reason):
             reason
         case .peerRefused(let failure): failure.words
-        case .connectionLost(let number): "errno \(number)"
+        case .connectionLost(let number): Failures.systemReason(number)
         default: ""
         }
     }

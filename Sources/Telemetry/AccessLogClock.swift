@@ -7,6 +7,8 @@ struct AccessLogClock {
     private var seconds = -1
     private var text: [UInt8] = []    // `2026-11-21T05:09:39.`
 
+    /// Writes a time in UTC with milliseconds. Times outside of the years 1970 to 9999 are moved to the nearest of
+    /// them.
     mutating func append(_ time: WallTime, to line: OctetBuffer) {
         let current = min(max(time.seconds, 0), 253_402_300_799)    // the years 1970 to 9999
         if current != seconds {

@@ -145,6 +145,7 @@ package final class Metrics: Sendable {
         return worker
     }
 
+    /// Counts a load of the configuration; a success sets the time of the last one, too. It takes a lock.
     package func reloadEnded(_ result: ReloadResult) {
         let now = WallTime.now().seconds
         control.withLock { control in

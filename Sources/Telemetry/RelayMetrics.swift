@@ -21,6 +21,7 @@ final class RelayMetrics: Sendable {
     /// Counts a relay that begins.
     func began() { totals[0].add(1) }
 
+    /// Counts a relay that is over, by its route and the flag of its access log line.
     func ended(route: Int, flag: ResponseFlag) {
         totals[1].add(1)
         endings.first(of: Self.key(route, flag)).add(1)

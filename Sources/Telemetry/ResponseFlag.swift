@@ -62,8 +62,10 @@ package struct EarlierFlags: Sendable, Equatable {
 
     var isEmpty: Bool { bits == 0 }
 
+    /// Adds all that another set has.
     package mutating func insert(_ flags: EarlierFlags) { bits |= flags.bits }
 
+    /// Whether all that another set has is here, too.
     package func contains(_ flags: EarlierFlags) -> Bool { bits & flags.bits == flags.bits }
 
     /// DI: the request was delayed by the rule's `fault.delay`.

@@ -183,7 +183,9 @@ package final class WorkerMetrics: Sendable {
 
 // For the worker's thread only.
 extension WorkerMetrics {
+    /// Counts a connection that was accepted from a client, or that is begun to an endpoint.
     package func connectionOpened(_ side: ConnectionSide) { add(.downstreamOpened, side.rawValue) }
+    /// Counts the end of a connection that `connectionOpened` has counted: the difference is shown as open ones.
     package func connectionClosed(_ side: ConnectionSide) { add(.downstreamClosed, side.rawValue) }
 
     /// Counts a request whose header section was read. One call of `requestEnded` must follow.
@@ -220,6 +222,7 @@ extension WorkerMetrics {
     /// Counts a try that is sent to the endpoint of that number.
     package func tried(endpoint number: Int) { tries.counter(of: number).add(1) }
 
+    /// Counts one more try of a request, by why the try before it was not enough.
     package func retried(_ reason: RetryReason) { add(.retries, reason.rawValue) }
     /// Counts a connection to an endpoint that could not be made.
     package func upstreamConnectFailed(_ reason: ConnectFailure) { connectFailures[reason.rawValue].add(1) }
@@ -240,6 +243,8 @@ extension WorkerMetrics {
         gauges[Gauge.headerOctets.rawValue].set(UInt64(max(headerOctets, 0)))
     }
 
+    /// Counts what was turned down before it was a request, by the reason and by whether a client or an endpoint sent
+    /// it.
     package func refused(_ refusal: Refusal, _ side: ConnectionSide) {
         refusals[side.rawValue * Refusal.all.count + refusal.index].add(1)
     }

@@ -71,6 +71,7 @@ final class Caller {
         return started
     }
 
+    /// Enters a call that is over into the report, with the time since it was begun.
     func end(_ outcome: CallOutcome, since begin: MonotonicTime) {
         ended += 1
         report.add(
@@ -78,11 +79,14 @@ final class Caller {
             nanoseconds: MonotonicTime.now().nanoseconds(since: begin))
     }
 
+    /// Sets the time limit of a call, which is the order's or else the usual one. Whoever gets the answer calls
+    /// `disarm`.
     func arm(connection: Int, call: Int) -> TimerWheel.TimerID {
         let deadline = MonotonicTime.now() + (order.timeout ?? Self.callTimeLimit)
         return timers.arm(at: deadline, token: UInt64(call) << 32 | UInt64(connection))
     }
 
+    /// The call is over: its time limit is not needed any more.
     func disarm(_ timer: inout TimerWheel.TimerID) { timers.cancel(&timer) }
 
     /// Drops the connection of that index, which was closed. The next call opens another in its place.

@@ -12,6 +12,10 @@ struct Report {
     /// The status of a call without an answer.
     static let unanswered = -1
 
+    /// Counts a call that is over.
+    /// - Parameters:
+    ///   - host: which server has answered; empty if it did not say so.
+    ///   - message: why there was no answer; empty if there was one.
     mutating func add(
         host: String, status: Int, message: String, reply: CallOutcome.Reply, nanoseconds: UInt64
     ) {
@@ -24,6 +28,7 @@ struct Report {
         microseconds.append(UInt32(clamping: nanoseconds / 1000))
     }
 
+    /// No call follows: takes the time of all of them together, and puts their own times in order for percentiles.
     mutating func end(nanoseconds: UInt64) {
         elapsed = .nanoseconds(Int64(clamping: nanoseconds))
         microseconds.sort()
@@ -35,6 +40,7 @@ struct Report {
         return statuses[order.expectedStatus] == order.calls && replies[.foreign] == nil && areOwn
     }
 
+    /// The whole report, for people: times, then how often each server, status and failure came.
     func text(of order: Order) -> String {
         let connections = order.connections == 1 ? "1 connection" : "\(order.connections) connections"
         var lines = [

@@ -95,6 +95,7 @@ final class Server {
         alarm = Alarm(timer: timers.arm(at: MonotonicTime.now() + wait, token: token), token: token)
     }
 
+    /// Calls the work off. Without effect if it was begun, or none was set.
     func disarm(_ alarm: inout Alarm) {
         // A timer that has fired has no reminder, and its handle may already belong to another timer.
         if reminders.removeValue(forKey: alarm.token) != nil { timers.cancel(&alarm.timer) }

@@ -86,13 +86,16 @@ private final class WatchedCluster: ClusterClient, Sendable {
         self.say = say
     }
 
+    /// Starts the thread that watches, and the one that writes status, if there is to be one.
     func start() throws(SystemError) {
         let watch = try ClusterWatch.start(plan, sink: source, log: say)
         self.watch.withLock { $0 = watch }
         try source.statusWriter?.begin(watch)
     }
 
+    /// From now on these Secrets are read and no others; without effect before `start`.
     func watchSecrets(_ names: Set<SecretName>) { watch.withLock(\.self)?.watchSecrets(names) }
+    /// From now on the cluster's Nodes are watched, too; without effect before `start`.
     func watchNodes() { watch.withLock(\.self)?.watch(.nodes) }
     /// Ends the client's thread.
     func stop() { watch.withLock(\.self)?.stop() }

@@ -9,6 +9,7 @@ struct ClusterPage {
 
     init(_ status: ClusterStatus?) { self.status = status }
 
+    /// The page as the caller of the admin interface wants it: JSON, or text for people.
     func render(_ format: AdminFormat) -> String { format == .json ? json : text }
 
     private var text: String {

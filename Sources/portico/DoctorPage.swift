@@ -10,6 +10,7 @@ struct DoctorPage {
 
     init(_ entries: [FrontLedger.Entry]) { self.entries = entries }
 
+    /// The page as the caller of the admin interface wants it: JSON, or text for people.
     func render(_ format: AdminFormat) -> String { format == .json ? json : text }
 
     /// The first line of the text when nothing is wrong.

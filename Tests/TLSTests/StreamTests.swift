@@ -140,6 +140,12 @@ private let certificates = Certificates.shared
         line.server.shutdown()
     }
 
+    @Test func `says in the system's words how a connection was lost`() {
+        let error = TLSError.connectionLost(errno: ECONNRESET)
+        #expect(error.description == "the connection is lost: Connection reset by peer")
+        #expect(error.words == "Connection reset by peer")
+    }
+
     @Test func `breaks on a damaged record`() throws {
         let line = try line()
         line.inject([23, 3, 3, 0, 32] + [UInt8](repeating: 7, count: 32))

@@ -12,8 +12,13 @@ struct Documentation {
         let path: String
         let line: Int
         let text: String
-        let isProperty: Bool
+        let group: Group
         let isDocumented: Bool
+    }
+
+    /// What is measured by itself. Initializers and subscripts are functions, protocols and aliases are types.
+    enum Group: String {
+        case types, functions, properties
     }
 
     /// Modules in which every such declaration has a comment.
@@ -41,7 +46,7 @@ struct Documentation {
         let isOpen: Bool
     }
 
-    /// The least share of types and functions with a comment. Of the others the name and the parameters say all.
+    /// The least share of types with a comment, and of functions. Of the others the name and the parameters say all.
     static let leastShare = 0.95
 
     /// What ought to have a comment and has none.
@@ -59,14 +64,23 @@ struct Documentation {
         let members = file.code.memberLines
         return code.indices.compactMap { number in
             guard let found = declaration(in: code[number]), !prescribed.contains(found.name) else { return nil }
-            let isProperty = found.kind == "var" || found.kind == "let"
+            let group = Self.group(of: found)
+            let isProperty = group == .properties
             if isProperty, file.path.contains("/Objects/") || !isNumber(found, code[number]) { return nil }
             let isUsed = found.isOpen || (members.contains(number) && isUsedElsewhere(found))
             let hasRemark = isProperty && lines[number].has("    // ")
             guard isUsed, !isForUsers(number, file), !isPlainInitializer(found, at: number, code) else { return nil }
             return Finding(
                 path: file.path, line: number + 1, text: String(lines[number].drop { $0 == " " }),
-                isProperty: isProperty, isDocumented: hasRemark || isDocumented(number, lines))
+                group: group, isDocumented: hasRemark || isDocumented(number, lines))
+        }
+    }
+
+    private static func group(of found: Declaration) -> Group {
+        switch found.kind {
+        case "var", "let": return .properties
+        case "func", "init", "subscript": return .functions
+        default: return .types
         }
     }
 

@@ -25,6 +25,7 @@ final class Hashing: Sendable {
     /// Places of the table.
     var size: Int { table.size }
 
+    /// Where the search for an endpoint begins for a request with this hash; `place(at:)` says which one is there.
     func position(of hash: UInt64) -> Int { table.position(of: hash) }
 
     /// The place in the list to which a place of the table leads; nil if that endpoint has left.

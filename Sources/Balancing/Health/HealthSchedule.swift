@@ -156,6 +156,7 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
 
         var isEmpty: Bool { head == checks.count }
 
+        /// Puts a check behind all that wait.
         mutating func join(_ check: DueCheck) { checks.append(check) }
 
         /// Takes the one that has waited longest.

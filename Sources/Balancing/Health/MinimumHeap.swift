@@ -10,6 +10,7 @@ struct MinimumHeap<Element> {
     var first: Element? { elements.first }
     var count: Int { elements.count }
 
+    /// Adds an element in a time that grows with the logarithm of `count`. Equal ones may stand beside each other.
     mutating func insert(_ element: Element) {
         elements.append(element)
         var place = elements.count - 1

@@ -26,6 +26,7 @@ struct OutlierLedger<Key: Hashable> {
 
     var ejectedKeys: [Key] { entries.compactMap { $0.value.since == nil ? nil : $0.key } }
 
+    /// Whether an endpoint gets no requests for its failures; false for one of which nothing is known.
     func isEjected(_ key: Key) -> Bool { entries[key]?.since != nil }
 
     /// An endpoint has reached a limit.

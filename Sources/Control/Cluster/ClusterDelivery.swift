@@ -23,6 +23,7 @@ struct ClusterDelivery {
         ObjectDelivery(objects: objects, impaired: impaired, rejected: rejected, scope: .some(gone: gone))
     }
 
+    /// Adds what was decoded of one kind: valid objects, those left out, and what is wrong with each.
     mutating func add(_ sets: [ManifestSet], kind: String) {
         for list in Inventory.lists where list.holds(ObjectReference(kind: kind, namespace: "", name: "")) {
             objects.add(list, sets)

@@ -39,7 +39,10 @@ final class ClusterFeed {
     /// What the main thread watches for reading.
     var descriptor: CInt { mailbox.descriptor }
 
+    /// Starts the client's thread, which lists and watches from then on.
+    /// - Throws: that no thread is to be had.
     func start() throws(SystemError) { try client.start() }
+    /// Ends the threads of the client and of the status writer, if there is one.
     func stop() {
         source.statusWriter?.stop()
         client.stop()

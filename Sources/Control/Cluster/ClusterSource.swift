@@ -129,6 +129,7 @@ package final class ClusterSource: ResourceSink, Sendable {
 
     // MARK: for the loader
 
+    /// Hands over all that has changed since the last call, once. It takes a lock.
     func take() -> ClusterDelivery { inbox.withLock { $0.take() } }
 
     /// Notes which EndpointSlices and Pods files define.

@@ -116,6 +116,7 @@ struct JoinedObjects {
 }
 
 extension ObjectChanges {
+    /// Adds changes that came after these. An object that both name stands in it twice.
     mutating func append(_ later: ObjectChanges) {
         added += later.added
         changed += later.changed
@@ -126,6 +127,7 @@ extension ObjectChanges {
     /// Whether the objects are the same, and stand where they stood.
     var keepsPlaces: Bool { added.isEmpty && moved.isEmpty && removed.isEmpty }
 
+    /// Whether an object of that kind has come, gone, changed or moved.
     func hasKind(_ kind: String) -> Bool { hasKind(of: [kind]) }
 
     /// Whether an object of one of these kinds is among them.

@@ -144,6 +144,7 @@ struct StatusDesk {
                 + "is left alone until this process leads anew")
     }
 
+    /// The object is gone: what was seen of it and written into it means nothing for one that is created anew.
     mutating func forget(_ identity: ObjectReference) {
         observed[identity] = nil
         written[identity] = nil

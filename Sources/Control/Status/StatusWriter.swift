@@ -107,6 +107,7 @@ package final class StatusWriter: Sendable {
     /// - Returns: what it has learned of objects whose status is written, and how many have too much of other writers.
     func observe(_ events: [ResourceEvent]) -> (seen: [ObservedObject], crowded: Int) {
         var (seen, gone, crowded): ([ObservedObject], [ObjectReference], Int) = ([], [], 0)
+        /// Enters one object, read from its JSON, where it counts; one whose status is of no concern nowhere.
         func look(_ kind: ResourceKind, _ octets: [UInt8]) {
             switch ObservedObject.look(kind: kind.kind, octets, author: plan.author) {
             case .object(let object): seen.append(object)

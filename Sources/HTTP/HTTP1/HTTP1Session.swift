@@ -278,6 +278,7 @@ package import Octets
 
     /// Octets of body that wait to be sent.
     package func pending(_ slot: Int) -> Int { slot == number ? outputBody : 0 }
+    /// Who gets the events of the stream in a slot; nobody once it is over.
     package func owner(_ slot: Int) -> StreamOwner { slot == number ? stream?.owner ?? .nobody : .nobody }
     /// Says who gets the stream's events from now on. A slot whose stream is over is left alone.
     package func setOwner(_ slot: Int, _ owner: StreamOwner) { if slot == number { stream?.owner = owner } }
@@ -290,6 +291,7 @@ package import Octets
         if let stream { body(number, stream.owner) }
     }
 
+    /// Whether the slot still has its stream: later streams of the connection have other numbers.
     package func isOpen(_ slot: Int) -> Bool { slot == number && stream != nil }
 
     /// The first header section of the stream that was not taken yet. The caller holds it now.

@@ -167,6 +167,7 @@ extension HTTP2Session {
         return body
     }
 
+    /// Who gets the events of the stream in a slot.
     package func owner(_ slot: Int) -> StreamOwner { slots[slot].owner }
     /// Says who gets the stream's events from now on.
     package func setOwner(_ slot: Int, _ owner: StreamOwner) { slots[slot].owner = owner }

@@ -46,6 +46,7 @@
         count += 1
     }
 
+    /// Forgets a stream that is over. Without effect if it is not in the table.
     mutating func remove(_ stream: Int32) {
         guard let entries = unsafe entries else { return }
         var hole = place(stream)

@@ -157,6 +157,7 @@ package struct KnownHeaders: BitwiseCopyable, Sendable {
 
     @inlinable @inline(__always) init(bits: UInt32) { self.bits = bits }
 
+    /// A set of one name.
     @inlinable @inline(__always)
     package init(_ known: KnownHeader) { bits = 1 &<< UInt32(known.rawValue) }
 
@@ -173,9 +174,11 @@ package struct KnownHeaders: BitwiseCopyable, Sendable {
         left | KnownHeaders(right)
     }
 
+    /// Whether the name is in the set; exact, unlike what `NameSet` says.
     @inlinable @inline(__always)
     package func contains(_ known: KnownHeader) -> Bool { bits & 1 &<< UInt32(known.rawValue) != 0 }
 
+    /// Whether a name is in both sets.
     @inlinable @inline(__always)
     func meets(_ other: KnownHeaders) -> Bool { bits & other.bits != 0 }
 

@@ -84,6 +84,7 @@ package import Octets
         if unsafe blocks.count < Self.keptBlocks { unsafe blocks.append(Unmanaged.passRetained(consume block)) }
     }
 
+    /// An empty buffer: a kept one of whatever size, or else a new one of 1 KiB. It comes back by `give`.
     package func takeBuffer() -> OctetBuffer {
         guard let kept = unsafe buffers.popLast() else {
             return largeBuffers.popLast() ?? OctetBuffer(capacity: 1024)

@@ -29,6 +29,7 @@ package enum WebSocketKey {
 
 /// The hash that RFC 6455 asks for; nothing here relies on its strength. Source: RFC 3174 §6.1.
 enum SHA1 {
+    /// The 20 octets of SHA-1.
     static func digest(of message: Octets) -> [UInt8] {
         var padded = message.array
         padded.append(0x80)

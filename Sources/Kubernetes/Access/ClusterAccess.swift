@@ -128,6 +128,7 @@ extension ClusterAccess {
 
 /// Reads tokens.
 enum TokenText {
+    /// The text without the spaces and line ends around it, such as an editor leaves at the end of a file.
     static func trimmed(_ octets: [UInt8]) -> String {
         let isSpace = { (octet: UInt8) in octet == 0x20 || (0x09...0x0D).contains(octet) }
         var text = octets.drop(while: isSpace)

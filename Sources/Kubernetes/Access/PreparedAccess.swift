@@ -129,6 +129,7 @@ extension ClusterAccess {
 }
 
 extension PreparedCredential {
+    /// A copy that shows this token, and the same certificate.
     func with(bearer: String) -> PreparedCredential {
         var copy = self
         copy.bearer = bearer

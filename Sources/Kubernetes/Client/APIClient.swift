@@ -203,6 +203,8 @@ final class APIClient {
         }
     }
 
+    /// A timer has run out: ends the call or connection that was silent for too long, or sets its timer anew; or the
+    /// pause before another connection is over.
     func fired(_ purpose: ClientTimers.Purpose) {
         switch purpose {
         case .call(let number):

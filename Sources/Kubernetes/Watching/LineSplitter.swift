@@ -11,6 +11,7 @@ struct LineSplitter {
 
     init(limit: Int = Self.mostOctets) { self.limit = limit }
 
+    /// Overwrites the line that has begun, which may have a secret in it, and forgets it.
     mutating func wipe() { beginning.wipe() }
 
     /// Whether a line has begun and not ended.

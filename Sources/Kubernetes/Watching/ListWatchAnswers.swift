@@ -261,6 +261,8 @@ extension ListWatch {
         }
     }
 
+    /// A call has ended without a whole answer. Its step is tried again after a pause; a list that was too large, in
+    /// smaller pages.
     mutating func failed(_ failure: CallFailure) {
         switch phase {
         case .idle, .waiting: break

@@ -200,6 +200,10 @@ final class Decoder {
     //
     // Sentences are made only for reports that are listed, because a file may have a million problems.
 
+    /// Reports what makes the object unfit for use, with its consequence.
+    /// - Parameters:
+    ///   - node: where the fault is.
+    ///   - path: of the field at fault; nil: that of `node`.
     func error(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil,
         at node: NodeIndex, path: String? = nil, related: [Diagnostic.Related] = []
@@ -217,6 +221,7 @@ final class Decoder {
         report(.error, code, message, hint: hint, at: node, path: nil)
     }
 
+    /// Reports what is likely a mistake of the author; the object is used all the same.
     func warning(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil,
         at node: NodeIndex
@@ -224,6 +229,7 @@ final class Decoder {
         report(.warning, code, message, hint: hint, at: node, path: nil)
     }
 
+    /// Reports what is no mistake and yet good to know, such as a field without effect here.
     func note(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil,
         at node: NodeIndex

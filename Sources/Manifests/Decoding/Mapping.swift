@@ -42,15 +42,18 @@ struct Mapping {
 
     // MARK: Typed fields
 
-    /// The value of a text; nil, with a report, if it is something else. Likewise the following.
+    /// The value of a text; nil, with a report, if it is something else.
     mutating func string(_ name: StaticString) -> String? { field(name)?.string() }
+    /// True or false; nil if the field is absent, and with a report if it is something else.
     mutating func bool(_ name: StaticString) -> Bool? { field(name)?.bool() }
+    /// The fields below; nil if there are none, and with a report if it is something else.
     mutating func mapping(_ name: StaticString) -> Mapping? { field(name)?.mapping() }
     /// The texts of a list; empty if it is absent.
     mutating func strings(_ name: StaticString) -> [String] { field(name)?.strings() ?? [] }
     /// The elements of a list; empty if it is absent.
     mutating func elements(_ name: StaticString) -> [Value] { field(name)?.elements() ?? [] }
 
+    /// The value of an integer; nil if it is absent, and with a report if it is none or outside of the range.
     mutating func int(_ name: StaticString, _ range: ClosedRange<Int>) -> Int? {
         field(name)?.int(range)
     }
@@ -73,16 +76,19 @@ struct Mapping {
     ) -> [Located<String>] {
         field(name)?.locatedStrings(check) ?? []
     }
+    /// The case of `type` that a text names; nil if it is absent, and with a report if there is no such case.
     mutating func name<Name: RawRepresentable<String> & CaseIterable>(
         _ field: StaticString, of type: Name.Type
     ) -> Name? {
         self.field(field)?.name(of: type)
     }
 
+    /// The value of a text with its place; nil if it is absent, and with a report if it is something else.
     mutating func located(_ name: StaticString) -> Located<String>? {
         guard let field = field(name), let text = field.string() else { return nil }
         return located(text, field)
     }
+    /// The value of a port, 1 to 65535, with its place; nil if it is absent, and with a report if it is something else.
     mutating func locatedPort(_ name: StaticString) -> Located<Int>? {
         guard let field = field(name), let number = field.int(1...65535) else { return nil }
         return located(number, field)

@@ -28,12 +28,14 @@ struct Value {
     /// The text as a report may quote it, which hides the text of a Secret.
     var shown: String { decoder.isConfidential(node) ? "…" : raw }
 
+    /// Reports, at this value, what makes the object unfit for use.
     func error(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil
     ) {
         decoder.error(code, message(), hint: hint(), at: node)
     }
 
+    /// Reports, at this value, what is likely a mistake; the object is used all the same.
     func warning(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil
     ) {
@@ -185,6 +187,7 @@ struct Value {
     /// The largest length of a list, such as rules, matches, hosts or endpoints. No object in etcd comes near it.
     static let maximumElements = 100_000
 
+    /// The texts of a list. Elements that are none are left out, with a report.
     func strings() -> [String] { elements().compactMap { $0.string() } }
 
     /// The texts of a list with their places; `check` is called with each and its value.

@@ -90,6 +90,7 @@ package struct LocalityPattern: Sendable, Hashable {
         parts = Locality(text)
     }
 
+    /// Whether the place is one of those that are meant: `*` is any part, and so is a zone or subzone left out.
     package func matches(_ locality: Locality) -> Bool {
         (parts.region == "*" || parts.region == locality.region)
             && (parts.zone.isEmpty || parts.zone == "*" || parts.zone == locality.zone)

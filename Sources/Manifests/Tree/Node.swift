@@ -79,6 +79,8 @@ struct Tree {
         self[left].count == self[right].count && octets(left).elementsEqual(octets(right))
     }
 
+    /// The value behind a key; nil if there is no such key, or `mapping` is something else. Of equal keys the first
+    /// counts.
     func value(of name: StaticString, in mapping: NodeIndex) -> NodeIndex? {
         guard self[mapping].kind == .mapping else { return nil }
         var key = self[mapping].start

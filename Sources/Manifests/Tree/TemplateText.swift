@@ -5,6 +5,7 @@ enum TemplateText {
     static let hint = "render it first: `helm template`, `kubectl kustomize`, or envsubst for variables"
     private static let marks = ["{{", "${", "$("]
 
+    /// What is wrong, for a report: shows how the text looks that begins with the mark.
     static func message(_ mark: String) -> String {
         let example = mark == "{{" ? "{{ … }}" : mark == "${" ? "${…}" : "$(…)"
         return "the file holds template text, `\(example)`, that nobody has filled in"

@@ -14,7 +14,7 @@ package enum Situation: Equatable, Sendable {
     case upgradeRefused
     case grpcDowngraded    // a gRPC call in HTTP/1.1 whose answer has no place for its status
     case grpcWebMalformed    // the body of a gRPC-Web call is not Base64
-    case headerTimedOut    // the head did not arrive in time
+    case headerTimedOut    // `--header-timeout` is counted from the first octet, and no further one extends it
     case clientClosed
     case clientReset
     // Routing

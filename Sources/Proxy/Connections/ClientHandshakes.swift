@@ -168,6 +168,7 @@ final class ClientHandshakes {
 
     // MARK: what is relayed
 
+    /// Passes the connection's octets to an endpoint of the route. Closes it if there is no configuration yet.
     func startRelay(_ connection: Connection, _ route: Int) {
         guard let snapshot = services.current else { return connections.close(connection) }
         connections.relays.start(connection, route: route, in: snapshot, serverName: connection.serverName)

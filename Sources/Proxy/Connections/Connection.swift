@@ -126,11 +126,13 @@ final class Connection {
         peerHost.append(text: client.host)
     }
 
+    /// From now on HTTP/1.1 is spoken; the connection owns the session.
     func speak(_ session: HTTP1Session) {
         speaker = session
         self.session = .http1(Unretained(session))
     }
 
+    /// From now on HTTP/2 is spoken; the connection owns the session.
     func speak(_ session: HTTP2Session) {
         speaker = session
         self.session = .http2(Unretained(session))

@@ -20,6 +20,7 @@ final class ConnectionTimeouts {
         self.upstreams = upstreams
     }
 
+    /// The connection's one timer is due: does what its state says, which may be to set the timer again and no more.
     func fired(_ connection: Connection) {
         connection.timer = .none
         let isIdle = connection.session.openStreams == 0

@@ -29,6 +29,7 @@ struct PlaceSearch {
         return true
     }
 
+    /// A client has got its place: the next one that waits begins with asking the other workers again.
     mutating func accepted(on listener: Int) {
         if !asked.isEmpty { asked[listener] = nil }
     }

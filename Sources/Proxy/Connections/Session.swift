@@ -280,6 +280,7 @@ enum Session {
         }
     }
 
+    /// Calls `body` with slot and owner of each stream that is not over.
     func forEachOpen(_ body: (Int, StreamOwner) -> Void) {
         switch self {
         case .undecided: break

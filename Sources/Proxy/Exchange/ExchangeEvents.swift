@@ -35,6 +35,8 @@ extension Exchange {
         }
     }
 
+    /// All of the request has come from the client: hands its end to the endpoint and mirrors, and starts the times for
+    /// the answer, except those of gRPC.
     func requestEnded(trailers: HeaderBlock? = nil) {
         guard state.requestEnded() else { return }
         if let web, web.isTranslated, !web.coding.mayEnd { return answer(.grpcWebMalformed) }
@@ -162,6 +164,7 @@ extension Exchange {
         services.markDirty(downstream)
     }
 
+    /// All of the answer has come from the endpoint: hands its end, with trailers if there are any, to the client.
     func responseEnded(trailers: HeaderBlock? = nil) {
         guard let downstream, state.answer == .begun else { return }
         let hadStatus = tally.grpcStatus != nil
@@ -371,6 +374,8 @@ extension Exchange {
 
     // MARK: time
 
+    /// The time for the whole answer is over. The endpoint's stream is given up; the client gets a status, or its
+    /// answer ends.
     func deadlinePassed() {
         guard state.answer != .over else { return }
         if let observer { EndpointReports.timeout(self, observer) }

@@ -89,6 +89,8 @@ extension Exchange {
         services.pools.give(digits)
     }
 
+    /// The pause before another try is over: an endpoint is picked. Without effect if the exchange does not wait for
+    /// that.
     func backOffPassed() {
         guard state.waitingAt != nil, case .none = upstream, state.hasCome(.backOff) else { return }
         state.goBack(to: .pick)
@@ -142,6 +144,7 @@ extension Exchange {
         timers.tryTimeout = services.loop.arm(at: services.loop.now + limit, .tryTimeout, number)
     }
 
+    /// One try has had its time without an answer: resets its stream; another try follows if the rule allows one.
     func tryTimedOut() {
         guard state.answer == .none, case .stream(let stream) = upstream else { return }
         upstreamFailed(.tryTimedOut, code: ErrorCode.cancel, because: "no answer within the time of one try")

@@ -84,6 +84,7 @@ struct ExchangeState {
     /// The step that is to be performed now; nil while the course waits, and behind its end.
     var running: Step? { if case .at(let step) = position { step } else { nil } }
     var waitingAt: Step? { if case .waiting(let step, _) = position { step } else { nil } }
+    /// Whether the course stands still for this, rather than runs, is over or waits for something else.
     func isWaiting(for what: Wait) -> Bool {
         if case .waiting(_, what) = position { true } else { false }
     }

@@ -34,6 +34,7 @@ final class Exchanges {
     /// Exchanges in use.
     var count: Int { all.count - free.count }
 
+    /// Calls `body` with the exchange of that number, without counting a reference. Without effect if there is none.
     @inline(__always)
     func with(_ number: Int, _ body: (Exchange) -> Void) {
         guard number >= 0, number < all.count else { return }

@@ -19,6 +19,7 @@ struct RequestView: RoutableRequest {
         return value != nil && name == ":scheme" ? scheme : value
     }
 
+    /// Counts fields of that name, which costs a pass over the section unless they were joined before.
     func headerCount(_ name: Octets) -> Int {
         // What was joined was counted before; nobody asks for more than "several".
         if unsafe joined.find(name) != nil { return 2 }
@@ -27,6 +28,7 @@ struct RequestView: RoutableRequest {
         return count
     }
 
+    /// Joins fields of one name once, however many rules of the match ask: the worker keeps the text.
     func joinedHeader(_ name: Octets, _ body: (Octets) -> Bool) -> Bool {
         if let known = unsafe self.joined.find(name) { return body(known.octets) }
         let joined = unsafe self.joined.begin(name)

@@ -63,6 +63,8 @@ struct MirrorState {
     /// No connection can be had.
     mutating func connectionFailed() -> Action { place == .queued ? end(blaming: .failed) : .nothing }
 
+    /// The copy's header section was given to a stream. Octets of body that were held for it go with it, and count no
+    /// more.
     mutating func sent() {
         if place != .over { place = .sent }
         heldOctets = 0

@@ -199,6 +199,7 @@ final class Mirrors {
         submit(mirror, on: connection)
     }
 
+    /// There is no connection for a copy that waits: the copy ends. Without effect if it waits no more.
     func connectionFailed(_ waiting: Int) {
         with(Self.waitingNumber(waiting)) { mirror in
             guard case .queued = mirror.place else { return }

@@ -20,6 +20,8 @@ enum FaultInjection {
         return .wait(.delay)
     }
 
+    /// The delay that the rule prescribes is over: the request goes on, or is answered if it is drawn for
+    /// `fault.abort`.
     static func delayPassed(_ exchange: Exchange) {
         guard exchange.state.isWaiting(for: .delay), let fault = exchange.extras?({ $0.fault }) ?? nil else { return }
         let now = exchange.services.loop.now

@@ -59,6 +59,7 @@ final class Relay {
         side == .downstream ? pipes.downstream.take() : pipes.upstream.take()
     }
 
+    /// Whether what comes from a side goes through a pipe of the kernel, and is not copied by the process.
     func isSpliced(from side: RelayState.Side) -> Bool { side == .downstream ? isBulk.downstream : isBulk.upstream }
 
     /// What comes from a side is spliced from now on, or copied.
@@ -67,6 +68,7 @@ final class Relay {
         if side == .downstream { isBulk.downstream = isSpliced } else { isBulk.upstream = isSpliced }
     }
 
+    /// The connection to the client or to the endpoint; nil if there is none yet, or none any more.
     func connection(_ side: RelayState.Side) -> Connection? {
         (side == .downstream ? downstream : upstream)?({ $0 })
     }

@@ -52,6 +52,7 @@ struct RelayState {
         return true
     }
 
+    /// Adds to the octets that the access log shows for a side.
     mutating func came(from side: Side, _ count: Int) {
         if side == .downstream { received &+= UInt64(count) } else { sent &+= UInt64(count) }
     }

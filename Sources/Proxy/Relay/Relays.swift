@@ -207,6 +207,7 @@ final class Relays {
         relay.pipe(towards: side) != nil || relay.connection(side)?.pendingOutput != nil
     }
 
+    /// Enters octets that have come from a side where they count: the access log, the worker's turn, metrics.
     func count(_ octets: Int, from side: RelayState.Side, _ relay: Relay) {
         relay.state.came(from: side, octets)
         services.octetsRead &+= octets
@@ -283,6 +284,7 @@ final class Relays {
         if !relay.isEnded { services.lists.listForReading(sink) }
     }
 
+    /// The connection of a side is lost. What has come from it and waits still goes to the other side.
     func broke(_ side: RelayState.Side, _ relay: Relay) {
         act(relay.state.broke(side, hasWaiting: hasWaiting(towards: side.other, relay)), relay)
     }

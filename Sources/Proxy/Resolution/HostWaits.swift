@@ -20,12 +20,14 @@ final class HostWaits {
     /// Whether one more may wait.
     var hasRoom: Bool { count < Self.limit }
 
+    /// An exchange waits for the addresses of a host. It counts once, however often it asks.
     func join(_ exchange: Int, _ host: RequestedHost) {
         if waiting[ObjectIdentifier(host), default: Waiting(host: host)].exchanges.insert(exchange).inserted {
             count += 1
         }
     }
 
+    /// A relay waits for the addresses of a host. It counts once, however often it asks.
     func join(_ relay: Relay, _ host: RequestedHost) {
         let before = waiting[ObjectIdentifier(host), default: Waiting(host: host)].relays.updateValue(
             relay, forKey: ObjectIdentifier(relay))

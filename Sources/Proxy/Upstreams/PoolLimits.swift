@@ -29,6 +29,7 @@ final class PoolLimits {
     /// - Returns: false when the limit is reached.
     func take(_ resource: ClusterUsage.Resource) -> Bool { usage.take(resource, atMost: limit(resource) ?? .max) }
 
+    /// Ends a use that `take` has allowed. Exactly once for each, because all workers share the number.
     func giveBack(_ resource: ClusterUsage.Resource) { usage.giveBack(resource) }
 
     private func limit(_ resource: ClusterUsage.Resource) -> Int? {

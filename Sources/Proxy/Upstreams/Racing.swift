@@ -100,6 +100,8 @@ enum Racing {
         }
     }
 
+    /// Enters a connection into the race as its first or its second attempt. The first gets the time when the other is
+    /// due.
     static func enter(_ race: ConnectRace, _ connection: Connection, limits: Limits) {
         connection.race = race
         let isFirst = race.state.hasAnother && race.state.first == .running

@@ -122,6 +122,7 @@ final class Upstreams {
         return pool.crowd < services.limits.upstreamConnections
     }
 
+    /// Counts that a limit has kept a request or a connection back.
     func reached(_ limit: ReachedLimit) { services.metrics.reached(limit) }
 
     @inline(__always)

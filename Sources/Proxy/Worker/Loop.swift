@@ -126,6 +126,7 @@ final class Loop {
         try poller.watchReadable(descriptor, token: token(of: slot))
     }
 
+    /// No event of the descriptor comes any more. It must still be open.
     func forget(_ descriptor: CInt) { poller.forget(descriptor) }
 
     /// Waits for events; `now` is the time of their arrival.
@@ -195,6 +196,8 @@ struct ExchangeTimers {
     var tryTimeout = TimerWheel.TimerID.none
     var faultDelay = TimerWheel.TimerID.none
 
+    /// Calls the time limit of one try off.
+    /// - Parameter loop: asked for only if that timer is armed, which few requests have.
     @inline(__always)
     mutating func cancelTry(in loop: @autoclosure () -> Loop) {
         if tryTimeout.isArmed { loop().cancel(&tryTimeout) }

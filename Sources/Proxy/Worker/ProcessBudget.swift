@@ -58,8 +58,10 @@ package final class ProcessBudget: Sendable {
     /// limit.
     var hasRoom: Bool { connections.load(ordering: .relaxed) < connectionsLimit }
 
+    /// Counts a client's connection in the number that all workers share.
     func takeConnection() { connections.wrappingAdd(1, ordering: .relaxed) }
 
+    /// A client's connection is closed. Exactly once for each that was counted.
     func giveBackConnection() { connections.wrappingSubtract(1, ordering: .relaxed) }
 
     /// How many idle connections one worker closes at a time to make room: a search visits all connections, so that
@@ -86,6 +88,7 @@ package final class ProcessBudget: Sendable {
     /// Whether there is more than one worker.
     var hasOtherWorkers: Bool { workers.withLock { $0.count > 1 } }
 
+    /// Posts a message to all workers but the one of that number, which sends it.
     func tellOthers(than number: Int, _ message: WorkerMessage) {
         let others = workers.withLock { $0 }
         for other in others where other.number != number { other.mailbox.post(message) }

@@ -10,6 +10,7 @@ struct Randomness {
         state = (system.next() | 1, system.next(), system.next(), system.next())
     }
 
+    /// The next 64 bits, each as likely 0 as 1. Whoever sees some of them can find out the rest.
     mutating func next() -> UInt64 {
         let result = Self.rotate(state.1 &* 5, 7) &* 9
         let shifted = state.1 << 17

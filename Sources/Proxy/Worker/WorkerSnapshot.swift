@@ -147,6 +147,7 @@ final class DestinationHandle {
 final class ClusterHandles {
     private var handles: [ObjectIdentifier: Cluster] = [:]
 
+    /// The one that this worker has for a cluster; it makes it when it is first asked for.
     func handle(of state: ClusterState) -> Cluster {
         let key = ObjectIdentifier(state)
         if let known = handles[key] { return known }

@@ -16,6 +16,7 @@ extension VirtualService {
 }
 
 extension DestinationRule {
+    /// What is said of a field of its traffic policies: its host is closed.
     func report(_ field: ClosingField, _ names: Names, _ severity: Diagnostic.Severity) -> Diagnostic {
         let host = names.expanded(host.value, namespace: meta.namespace)
         return field.diagnostic(severity, "requests to \(host) are answered 503", object: meta.identity)
@@ -29,6 +30,7 @@ extension DestinationRule {
 }
 
 extension Gateway {
+    /// What is said of a field of one of its servers. That is always an error, because hosts lose their server.
     func report(_ field: ClosingField, of server: Server) -> Diagnostic {
         field.diagnostic(
             .error, "this server is not opened, and its hosts are served by no other server of the port",
@@ -52,6 +54,7 @@ extension Gateway.Server {
 }
 
 extension ServiceEntry {
+    /// What is said of one of its fields: all of its hosts are closed.
     func report(_ field: ClosingField, _ severity: Diagnostic.Severity) -> Diagnostic {
         let list = hosts.map(\.value).joined(separator: ", ")
         return field.diagnostic(severity, "requests to \(list) are answered 503", object: meta.identity)

@@ -91,6 +91,7 @@ struct BackwardNames {
             .filter { $0.octets.count > suffix.count && $0.octets != own }.map(\.number).sorted()
     }
 
+    /// Whether a name has that suffix. A binary search finds it, so that not all names are looked at.
     func hasName(endingWith suffix: Substring) -> Bool {
         let wanted = Array(suffix.utf8.reversed())
         return all[first(wanted)...].first?.octets.starts(with: wanted) ?? false

@@ -47,6 +47,7 @@ struct LeftOutObjects {
         policies[host, default: [:]][namespace] = object
     }
 
+    /// What is known of an object that an error keeps out; nil if there is none of that identity.
     func object(_ kind: String, _ namespace: String, _ name: String) -> LeftOut? {
         byIdentity[ObjectReference(kind: kind, namespace: namespace, name: name)]
     }
@@ -54,6 +55,8 @@ struct LeftOutObjects {
     /// The Service or ServiceEntry that would have defined a host.
     func definition(of host: String) -> LeftOut? { byHost[host] }
 
+    /// An object of one of these kinds that an error keeps out, as a reason for what lacks in its namespace; nil if
+    /// none is.
     func some(_ kinds: [String], in namespace: String) -> LeftOut? {
         kinds.lazy.compactMap { byNamespace[ObjectKey(kind: $0, namespace: namespace)] }.first
     }

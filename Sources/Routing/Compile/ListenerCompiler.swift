@@ -46,6 +46,7 @@ struct ListenerCompiler {
         credentials = Credentials(inventory, names: names, problems: problems, leftOut: leftOut)
     }
 
+    /// Compiles the servers of a port to a listener. There is none if no server may be opened, or above port 65535.
     mutating func add(_ port: ServerMerger.Port) {
         var clear = TableAssembler()
         let topology = topologies.topology(of: port)

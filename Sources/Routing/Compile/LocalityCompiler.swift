@@ -113,6 +113,7 @@ extension LocalityPolicy {
         }
     }
 
+    /// What `portico routes` shows for a rank: its share in percent, or its priority from 0.
     func number(of rank: Int) -> Int {
         switch self {
         case .distribute(let shares): rank < shares.count ? shares[rank].percent : 0

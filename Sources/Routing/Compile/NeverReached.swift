@@ -27,6 +27,7 @@ struct NeverReached {
         let place: SourcePlace
     }
 
+    /// Remembers that no request of a context comes to a part. Of the reports of a part the first is kept.
     mutating func note(_ part: Part, context: Int32, _ report: @autoclosure () -> Diagnostic) {
         attempts += 1
         parts[part, default: (report(), [])].contexts.insert(context)

@@ -377,6 +377,9 @@ extension RuleCompiler {
         return nil
     }
 
+    /// Appends a route of the rule at `index` of a VirtualService, where later ones of that rule are compared with
+    /// it.
+    /// - Returns: its number.
     func add(_ route: Route, _ service: Int, _ index: Int) -> Int {
         let place = Int(ruleStarts[service]) + index
         let number = append(route, older: newestRoutes[place])

@@ -56,6 +56,7 @@ struct RuleNotes {
 
     init(services: Int) { newest = Array(repeating: -1, count: services) }
 
+    /// A rule list is compiled from now on. What was noted of one that did not come to its end is dropped.
     mutating func begin() {
         uses.removeLast(uses.count - start)
         isClean = true

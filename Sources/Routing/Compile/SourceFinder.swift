@@ -221,6 +221,7 @@ private struct WorkloadIndex {
     private var all: [String: [Int]] = [:]    // by namespace
     private var byLabel: [Label: [Int]] = [:]
 
+    /// Makes an entry known by its namespace and each of its labels; `index` is what `candidates` gives back.
     mutating func add(_ entry: WorkloadEntry, _ index: Int) {
         let namespace = entry.meta.namespace
         all[namespace, default: []].append(index)

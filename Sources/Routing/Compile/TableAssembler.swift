@@ -57,6 +57,7 @@ struct TableAssembler {
         add(ruleList, host: "*")
     }
 
+    /// Whether a rule list was added for exactly this name; wildcards that cover it do not count.
     func has(_ host: String) -> Bool { places[host] != nil }
 
     /// Makes the table. Hosts with the same rule lists share their rules.

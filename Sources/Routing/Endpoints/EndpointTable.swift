@@ -239,6 +239,7 @@ package struct ServiceName: Hashable, Sendable {
         self.name = name
     }
 
+    /// The name of the object that this metadata is of.
     package init(_ meta: ObjectMeta) {
         namespace = meta.namespace
         name = meta.name

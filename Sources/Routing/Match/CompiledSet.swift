@@ -12,6 +12,7 @@ package struct CompiledSet: BitwiseCopyable, Sendable {
     package var foldedLengths = Run.none
     package var others = Run.none    // candidates found without an index
 
+    /// Whether rules stand in that index, so that a look-up there may find one.
     @inlinable package func has(_ index: Index) -> Bool { indexes >> index.rawValue & 1 == 1 }
 }
 
@@ -80,6 +81,7 @@ package struct LengthSet: Sendable {
 
     @inlinable package var isEmpty: Bool { words.0 | words.1 | words.2 | words.3 == 0 }
 
+    /// Whether a wildcard's suffix has so many octets; false above 255, which no host name has.
     @inlinable package func contains(_ length: Int) -> Bool {
         let bit: UInt64 = 1 << UInt64(length & 63)
         return switch length >> 6 {

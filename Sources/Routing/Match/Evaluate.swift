@@ -12,6 +12,10 @@ extension RouteTable {
         return true
     }
 
+    /// Whether one condition is met.
+    /// - Parameters:
+    ///   - path: without the query.
+    ///   - work: counts what the comparison costs.
     @inlinable func holds<R: RoutableRequest & ~Copyable>(
         _ condition: CompiledCondition, _ path: Octets, _ request: borrowing R, _ work: inout MatchWork
     ) -> Bool {

@@ -91,6 +91,7 @@ struct KeyTableBuilder {
         slots[index] = KeyTable.Slot(hash: hash, key: key, scope: scope, value: value)
     }
 
+    /// Copies what was set into a table that never changes, for all workers.
     func build() -> KeyTable {
         KeyTable(slots: Slab(slots), text: Slab(text), mask: slots.count - 1, seed: seed)
     }

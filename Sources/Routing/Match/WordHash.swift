@@ -3,6 +3,7 @@ package import Octets
 /// Hashes and compares octets eight at a time, as they are or with ASCII capitals in lower case. Each table has a seed
 /// of its own that no one outside knows, so an author of definitions cannot choose keys that collide.
 package enum WordHash {
+    /// A number for octets of a scope, which is another one for another seed. `folded`: capitals are as small letters.
     @inlinable package static func hash(
         _ octets: Octets, scope: Int32, folded: Bool, seed: UInt64
     ) -> UInt64 {
@@ -39,6 +40,7 @@ package enum WordHash {
         return product.high ^ product.low
     }
 
+    /// The eight octets from `index`, in lower case if `folded`. The caller knows that all are there.
     @inlinable static func word(_ octets: Octets, at index: Int, folded: Bool) -> UInt64 {
         let word = octets.word(at: index)
         return folded ? lowercased(word) : word

@@ -53,6 +53,7 @@ package enum LocalityPolicy: Sendable, Hashable {
         }
     }
 
+    /// Names of endpoints with their rank; without those that get no requests.
     func ranked(_ names: [PlannedName]) -> [PlannedName] {
         names.compactMap { name in
             var ranked = name

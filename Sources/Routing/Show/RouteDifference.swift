@@ -47,6 +47,7 @@ package struct RouteDifference: Sendable {
         lines = Self.lines(trees[0], trees[1], depth: 0)
     }
 
+    /// How much of the difference is shown as added, removed, reordered or kept, in lines.
     package func count(_ mark: Mark) -> Int { lines.count { $0.mark == mark } }
 
     /// The lines, each behind its sign: `+`, `-`, `~`, or a space.
@@ -149,6 +150,7 @@ private struct RouteNode {
         return String(text[..<slash] + rest[number.endIndex...])
     }
 
+    /// The lines of `portico routes`, each below the one that it belongs to.
     static func tree(of plan: RoutingPlan, _ endpoints: EndpointReader, withEndpoints: Bool) -> [RouteNode] {
         var open = [RouteNode(text: "", names: [])]    // the root, and below it the last node of each depth
         RouteWalk(plan, endpoints).walk { line in

@@ -32,6 +32,7 @@ struct RouteWalk {
         self.endpoints = endpoints
     }
 
+    /// Calls `visit` with each line, in the order in which they are shown.
     func walk(_ visit: Visit) {
         if plan.listeners.isEmpty {
             visit(

@@ -42,8 +42,10 @@ package import Octets
 
     deinit { unsafe memory.forEach { unsafe $0.deallocate() } }
 
+    /// The value of the first field of that name in the same case; nil if there is none.
     package func firstHeader(_ name: Octets) -> Octets? { headers.first { $0.name == name }?.value }
 
+    /// How many fields have that name; several values in one field count once.
     package func headerCount(_ name: Octets) -> Int { headers.count { $0.name == name } }
 
     /// Calls `body` with all values of a header, joined.
