@@ -37,12 +37,12 @@ enum ManifestFuzz {
         var supply = Supply(octets)
         let (kind, group) = kinds[supply.number(below: kinds.count)]
         let text = supply.everything()
-        let isJSON = isJSON(text)
+        let isJSON = reads(text)
         checkSkims(text, isJSON)
         let object = ClusterReader(defaultNamespace: "default").read(kind: kind, text)
         // An access policy that cannot be read closes the gateway.
         let isRefused = object.identity.map(object.set.rejected.union(object.set.impaired).contains) ?? true
-        demand(isRefused || isJSON(text, but: leftOut), "an object of a text that is not JSON")
+        demand(isRefused || reads(text, but: leftOut), "an object of a text that is not JSON")
         guard isJSON, object.set.diagnostics.isEmpty, let brace = text.firstIndex(of: UInt8(ascii: "{")) else { return }
         let head = Array(#"{"apiVersion":"\#(group)","kind":"\#(kind)","#.utf8)
         let file = load(head + text[(brace + 1)...])
@@ -58,8 +58,8 @@ enum ManifestFuzz {
         "kubectl.kubernetes.io/last-applied-configuration",
     ]
 
-    /// Whether a text is JSON, but perhaps for the values of some fields.
-    private static func isJSON(_ text: [UInt8], but passed: Set<String> = []) -> Bool {
+    /// Whether a text can be read as JSON, but perhaps for the values of some fields.
+    private static func reads(_ text: [UInt8], but passed: Set<String> = []) -> Bool {
         let found = try? JSONReader.read(text) { (reader) throws(JSONError) in
             while true {
                 let token = try reader.next()
