@@ -363,12 +363,12 @@ package final class ControlPlane {
         beginLoad()
         guard waiting.count < Self.mostWaiting else {
             metrics.reached(.reloadWaits)
-            return done(false, "\(waiting.count) wait for the end of a load already: it goes on; ask again behind it")
+            return done(false, "\(waiting.count) callers wait for the load to end: ask again when it has ended")
         }
         waiting.append((load: load.answering, done))
     }
 
-    /// Those who wait for a load: as many as may be connected at a time. Who leaves is counted until the load's end.
+    /// Callers that wait for a load to end: as many as may be connected at a time. One that leaves counts until then.
     private static let mostWaiting = 64
 
     func beginLoad(_ extent: LoadExtent = .everything) {

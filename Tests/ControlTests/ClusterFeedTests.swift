@@ -27,19 +27,6 @@ import Testing
 
     private func feed() throws -> ClusterFeed { try ClusterFeed(source: source, client: client) }
 
-    /// A Gateway whose only server names a Secret.
-    private static let secure = """
-        apiVersion: networking.istio.io/v1
-        kind: Gateway
-        metadata: {name: gw, namespace: edge}
-        spec:
-          selector: {istio: ingressgateway}
-          servers:
-          - port: {number: 443, name: s, protocol: HTTPS}
-            hosts: [x.test]
-            tls: {mode: SIMPLE, credentialName: tls}
-        """
-
     /// A server that never answers is waited for as long as the caller says: `check` says 30 s.
     @Test func `a reading of the cluster ends when the server takes too long`() throws {
         let began = MonotonicTime.now()
@@ -52,7 +39,7 @@ import Testing
     }
 
     @Test func `a reading of the cluster goes on without Secrets that do not come`() throws {
-        source.receive(ClusterWorld.lists(Self.secure))
+        source.receive(ClusterWorld.lists(ClusterWorld.gateway(naming: "tls")))
         var options = CompileOptions()
         options.gatewayNamespace = "edge"
         let reading = try ClusterReading(

@@ -51,6 +51,22 @@ enum ClusterWorld {
         objects(yaml).map { .changed(kind($0.kind), $0.octets) }
     }
 
+    /// A Gateway whose only server names a Secret.
+    static func gateway(naming secret: String) -> String {
+        """
+        apiVersion: networking.istio.io/v1
+        kind: Gateway
+        metadata: {name: gw, namespace: edge}
+        spec:
+          selector: {istio: ingressgateway}
+          servers:
+          - port: {number: 443, name: s, protocol: HTTPS}
+            hosts: [x.test]
+            tls: {mode: SIMPLE, credentialName: \(secret)}
+
+        """
+    }
+
     private static func write(_ tree: Tree, _ node: NodeIndex, _ json: inout String) {
         var child = tree[node].start
         switch tree[node].kind {

@@ -41,21 +41,7 @@ import Testing
 
     private static let name = SecretName(namespace: "edge", name: "tls")
 
-    /// A Gateway whose only server names a Secret.
-    private static func gateway(_ secret: String = "tls") -> String {
-        """
-        apiVersion: networking.istio.io/v1
-        kind: Gateway
-        metadata: {name: gw, namespace: edge}
-        spec:
-          selector: {istio: ingressgateway}
-          servers:
-          - port: {number: 443, name: s, protocol: HTTPS}
-            hosts: [x.test]
-            tls: {mode: SIMPLE, credentialName: \(secret)}
-
-        """
-    }
+    private static func gateway(_ secret: String = "tls") -> String { ClusterWorld.gateway(naming: secret) }
 
     private static let near = """
         ---
