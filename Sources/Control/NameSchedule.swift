@@ -51,10 +51,12 @@ struct NameSchedule {
     }
 
     /// Names that are wanted as soon as a load takes effect; those of the load before it are not expected any more.
-    /// - Returns: whether one of them is new.
-    mutating func expect(_ names: Set<String>) -> Bool {
+    /// - Returns: whether one of them is new, and those that the configuration in effect does not want and that have
+    ///   not been looked up: a route that changes to one of them would lose its endpoints.
+    mutating func expect(_ names: Set<String>) -> (hasNew: Bool, awaited: Set<String>) {
         expected = names
-        return lookUp(inEffect.union(expected))
+        let hasNew = lookUp(inEffect.union(expected))
+        return (hasNew, names.subtracting(inEffect).filter { !areTried([$0]) })
     }
 
     private mutating func lookUp(_ wanted: Set<String>) -> Bool {

@@ -76,11 +76,22 @@ import Testing
         #expect(names.directory.waitForAnswers(of: silent, for: .seconds(1000), limit: LoadLimit()))
     }
 
+    @Test func `is waited for by the load that is the first to want it, and by no later one`() throws {
+        let names = try SilentNames()
+        let silent: Set = ["a.silent.test", "b.good.test"]
+        #expect(!names.directory.waitForAnswers(of: silent, for: .milliseconds(20), limit: LoadLimit()))
+        names.directory.want(silent)    // it took effect without its addresses
+        #expect(names.directory.waitForAnswers(of: silent, for: .seconds(1000), limit: LoadLimit()))
+        let more = silent.union(["c.silent.test"])
+        #expect(!names.directory.waitForAnswers(of: more, for: .milliseconds(20), limit: LoadLimit()))
+        names.release()
+    }
+
     @Test func `of a load that takes effect later is kept while others are wanted`() throws {
         var schedule = NameSchedule()
         _ = schedule.want(["old.test"])
-        let isNew = schedule.expect(["new.test"])
-        #expect(isNew && !schedule.areTried(["new.test"]))
+        let (isNew, awaited) = schedule.expect(["new.test"])
+        #expect(isNew && awaited == ["new.test"] && !schedule.areTried(awaited))
         _ = schedule.takeDue(now: MonotonicTime(nanoseconds: 1))
         for _ in 0..<3 {
             _ = schedule.ended("new.test", ["10.0.0.1"], nil, isSlow: false, next: MonotonicTime(nanoseconds: 2))
