@@ -58,10 +58,7 @@ package final class ControlPlane {
     let tableBuilder: HashTableBuilder
     private var outliersDue: MonotonicTime?    // when ejections are looked at; nil: when a worker has ejected one
     private var namesDue: MonotonicTime?    // when answers of DNS are published; nil: there is no new one
-    var namesDeadline = MonotonicTime(nanoseconds: 0)    // until when readiness waits for the first ones
-    private var areNamesAwaited = false    // by readiness, until that time
-    var areNamesPublished = false    // each name of the first load has an answer, and clusters have it
-
+    private var firstNames = FirstNames()
     let succession: Succession    // one gateway takes the other's place
     var drainNotes = DrainNotes()
 
@@ -71,10 +68,6 @@ package final class ControlPlane {
             tables: UInt64 = 5, changes: UInt64 = 6, cluster: UInt64 = 7, succession: UInt64 = 8,
             health: UInt64 = 9
     }
-
-    /// How long readiness waits for the names of the first load: who has none of them is served, and a name
-    /// whose server says nothing is somebody's mistake that must not keep all others' traffic away.
-    private static let longestNamesWait = Duration.seconds(5)
 
     /// How long answers of DNS are gathered before they are published.
     private static let namesPause = Duration.milliseconds(50)
@@ -144,8 +137,7 @@ package final class ControlPlane {
         problems.report(configuration, isRepeated: true)
         metrics.reloadEnded(configuration.diagnostics.contains { $0.severity == .error } ? .failure : .success)
         names.want(configuration.names)
-        namesDeadline = .now() + Self.longestNamesWait
-        (areNamesPublished, areNamesAwaited) = (names.isSettled, true)
+        firstNames.loaded(isSettled: names.isSettled, at: .now())
         _ = configuration.update(resolved: names.addresses)    // nobody has connections to what leaves
         tableBuilder.want(configuration.hashedClusters)
         published = Published(configuration.snapshot())
@@ -283,15 +275,12 @@ package final class ControlPlane {
     /// Answers come one by one: those of a moment are published together.
     private func publishNames() {
         configuration.settleHosts(tell)
-        if areNamesAwaited, .now() >= namesDeadline {
-            areNamesAwaited = false
-            if !areNamesPublished { metrics.reached(.firstNames) }
-        }
+        if firstNames.hasRunOut(at: .now()) { metrics.reached(.firstNames) }
         guard let namesDue, .now() >= namesDue else { return }
         self.namesDue = nil
         let isSettled = names.isSettled
         spread(left: configuration.update(resolved: names.addresses))
-        if isSettled { areNamesPublished = true }
+        firstNames.published(isSettled: isSettled)
     }
 
     /// The API server has said something: endpoints change at once, everything else with a load.
@@ -476,8 +465,8 @@ package final class ControlPlane {
 
     /// What requests would still have to wait for; nil: nothing.
     var unprepared: String? {
-        guard .now() < namesDeadline else { return nil }
-        if !areNamesPublished { return "resolving names" }
+        guard firstNames.isWaiting(at: .now()) else { return nil }
+        if !firstNames.arePublished { return "resolving names" }
         return configuration.hashedClusters.allSatisfy(\.isHashReady) ? nil : "making hash tables"
     }
 
