@@ -36,7 +36,8 @@ struct Configuration {
         wake: @escaping @Sendable () -> Void = {}
     ) {
         requested = RequestedResolver(wake: hostsWake) { changed throws(SystemError) in
-            try NameDirectory(waited: { metrics.reached(.requestedLookups) }, changed: changed)
+            try NameDirectory(
+                reached: { metrics.reached($0 == .nameLookups ? .requestedLookups : $0) }, changed: changed)
         }
         listeners = ListenerDirectory(inherited: inherited)
         self.options = options

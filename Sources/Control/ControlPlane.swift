@@ -101,7 +101,7 @@ package final class ControlPlane {
         let mailbox = try Mailbox<Void>()
         self.mailbox = mailbox
         loads = try Mailbox<Loaded>()
-        names = try NameDirectory(waited: { metrics.reached(.nameLookups) }, changed: { mailbox.post(()) })
+        names = try NameDirectory(reached: { metrics.reached($0) }, changed: { mailbox.post(()) })
         tables = try Mailbox<BuiltTable>()
         tableBuilder = HashTableBuilder(done: tables)
         let changes = try Mailbox<Void>()

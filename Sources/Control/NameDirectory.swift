@@ -2,6 +2,7 @@ internal import Manifests
 internal import Octets
 internal import Reactor
 internal import Synchronization
+internal import Telemetry
 
 /// Resolves names beside all other threads, again and again; a failing look-up keeps the last answer.
 /// Any thread may ask; the owner hears of it through `changed` when an answer changed.
@@ -20,23 +21,23 @@ final class NameDirectory: Sendable {
     private let refresh: Duration
     private let lookUp: @Sendable (String) throws(ResolverError) -> [String]
     private let changed: @Sendable () -> Void
-    private let waited: @Sendable () -> Void
+    private let reached: @Sendable (ReachedLimit) -> Void
 
     /// - Parameters:
     ///   - refreshMilliseconds: how long an answer is used before the next look-up; `getaddrinfo` does
     ///     not tell how long it holds.
     ///   - lookUp: the addresses of a name, sorted; may block. Called on a thread of its own.
-    ///   - waited: called when a name waits because too many others are looked up.
+    ///   - reached: called when a limit is reached, on any thread.
     ///   - changed: called on that thread.
     init(
         refreshMilliseconds: Int = 15_000,
         lookUp: @escaping @Sendable (String) throws(ResolverError) -> [String] = Resolver.addresses(of:),
-        waited: @escaping @Sendable () -> Void = {}, changed: @escaping @Sendable () -> Void
+        reached: @escaping @Sendable (ReachedLimit) -> Void = { _ in }, changed: @escaping @Sendable () -> Void
     ) throws(SystemError) {
         refresh = .milliseconds(refreshMilliseconds)
         self.lookUp = lookUp
         self.changed = changed
-        self.waited = waited
+        self.reached = reached
         bell = try Mailbox()
         answers = try Mailbox()
         try Thread.start("resolver") { [self] in run() }
@@ -47,6 +48,9 @@ final class NameDirectory: Sendable {
         let hasNew = state.withLock { $0.want(names) }
         if hasNew { bell.post(()) }
     }
+
+    /// The most addresses of a name: about as many as fit into an answer of DNS, of 64 KiB.
+    static let mostAddresses = 4096
 
     /// How long a load waits for the first answers for names that are new.
     static let longestWait = Duration.seconds(1)
@@ -88,7 +92,7 @@ final class NameDirectory: Sendable {
             let now = MonotonicTime.now()
             let (due, waits) = state.withLock { ($0.takeDue(now: now), $0.takeWaits()) }
             for name in due { start(name) }
-            for _ in 0..<waits { waited() }
+            for _ in 0..<waits { reached(.nameLookups) }
             wait = state.withLock { $0.wait(now: now) }
         }
     }
@@ -107,6 +111,10 @@ final class NameDirectory: Sendable {
         var found: [String] = []
         var failure: String?
         do throws(ResolverError) { found = try lookUp(name) } catch { failure = error.description }
+        if found.count > Self.mostAddresses {
+            found.removeLast(found.count - Self.mostAddresses)
+            reached(.nameAddresses)
+        }
         let now = MonotonicTime.now()
         let hasChanged = state.withLock {
             $0.ended(name, found, failure, isSlow: now >= began + NameSchedule.slow, next: now + refresh)

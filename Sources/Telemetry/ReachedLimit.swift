@@ -17,7 +17,7 @@ package enum ReachedLimit: Int, Sendable, CaseIterable {
     case clusterConnections, clusterPendingRequests, clusterRequests, clusterRetries
     // Of names
     case nameLookups, firstNames, requestedHosts, requestedLookups, requestedTimeout, requestedAddresses, knownHosts
-    case hostWaits, awaitedNames
+    case hostWaits, awaitedNames, nameAddresses
     // Of the process
     case memory, upgradeTime, authorityNames
     // Of the API server of Kubernetes

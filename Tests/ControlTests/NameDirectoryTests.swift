@@ -1,6 +1,7 @@
 import Manifests
 import Octets
 import Synchronization
+import Telemetry
 import Testing
 
 @testable import Control
@@ -29,6 +30,23 @@ import Testing
         #expect(names.answer(["10.0.0.1"]) == ["10.0.0.1"])
         names.answerUnseen([])
         #expect(names.answer(["10.0.0.2"]) == ["10.0.0.2"])
+    }
+
+    @Test func `takes no more addresses of a name than fit into an answer of DNS`() throws {
+        let most = NameDirectory.mostAddresses
+        let reached = Lock<[ReachedLimit]>([])
+        let changes = try Mailbox<Void>()
+        let all = (0...most).map { "10.1.\($0 / 256).\($0 % 256)" }.sorted()
+        let directory = try NameDirectory(
+            lookUp: { name in name == "few.test" ? Array(all.dropLast()) : all },
+            reached: { limit in reached.withLock { $0.append(limit) } }, changed: { changes.post(()) })
+        for name in ["few.test", "many.test"] {
+            directory.want([name])
+            #expect(DescriptorWait.untilReadable(changes.descriptor, milliseconds: 60_000))
+            _ = changes.takeAll()
+            #expect(directory.addresses[name] == Array(all.prefix(most)))
+            #expect(reached.withLock { $0 } == (name == "few.test" ? [] : [.nameAddresses]))
+        }
     }
 
     @Test func `is settled when every name was tried, also without success`() throws {
