@@ -151,21 +151,23 @@ final class Loader: Sendable {
                 upstreams: UpstreamTLSDirectory(meshFolder: options.meshIdentity)))
     }
 
-    /// - Parameter limit: ends it early; it leaves no trace then, but that the cluster's changes wait for the next one.
+    /// - Parameters:
+    ///   - limit: ends it early; it leaves no trace then, but that the cluster's changes wait for the next one.
+    ///   - mayWait: for names, and for objects of the cluster that no load has wanted before.
     func load(
-        _ extent: LoadExtent = .everything, limit: LoadLimit = LoadLimit()
+        _ extent: LoadExtent = .everything, limit: LoadLimit = LoadLimit(), mayWait: Bool = true
     ) -> (loaded: Loaded, remains: Remains) {
         memory.withLock { memory in
             let readsFiles = extent == .everything || !memory.hasReadOnce
             let set = readsFiles ? read(isFirst: !memory.hasReadOnce, limit) : ManifestSet()
-            wanted?.begin()
+            wanted?.begin(mayWait: mayWait)
             repeat {
                 if let source { memory.cluster.take(source.take()) }
                 var next = memory
                 if readsFiles, !limit.isOver { next.files.apply(set) }
                 if !limit.isOver, let loaded = compile(&next, extent, limit) {
                     let remains = Remains(set: set, files: memory.files)
-                    if memory.hasReadOnce { awaitNames(of: loaded.plan, limit) }
+                    if memory.hasReadOnce, mayWait { awaitNames(of: loaded.plan, limit) }
                     settle(&next, loaded.plan)
                     memory = next
                     return (loaded, remains)
@@ -314,19 +316,22 @@ extension Loader {
         do throws(SystemError) {
             try Thread.start("loader", niceness: niceness) { [self] in load(extent, into: mailbox, limit) }
         } catch {
-            load(extent, into: mailbox, limit)    // no thread is to be had: then here
+            // No thread is to be had: then here, on the main thread, which answers probes and must not wait.
+            load(extent, into: mailbox, limit, mayWait: false)
         }
     }
 
-    private func load(_ extent: LoadExtent, into mailbox: Mailbox<Loaded>, _ limit: LoadLimit) {
-        deliver(extent, mailbox, limit)
+    private func load(
+        _ extent: LoadExtent, into mailbox: Mailbox<Loaded>, _ limit: LoadLimit, mayWait: Bool = true
+    ) {
+        deliver(extent, mailbox, limit, mayWait)
         HeapMemory.giveBack()
     }
 
     /// A function of its own: what it leaves behind is freed when it returns, after the delivery.
-    private func deliver(_ extent: LoadExtent, _ mailbox: Mailbox<Loaded>, _ limit: LoadLimit) {
+    private func deliver(_ extent: LoadExtent, _ mailbox: Mailbox<Loaded>, _ limit: LoadLimit, _ mayWait: Bool) {
         let before = ProcessUsage.ofThread()
-        let (loaded, remains) = load(extent, limit: limit)
+        let (loaded, remains) = load(extent, limit: limit, mayWait: mayWait)
         let work = ProcessUsage.ofThread() - before
         loaded.work.withLock { $0 = work }
         mailbox.post(loaded)

@@ -100,6 +100,15 @@ import Testing
         #expect(client.secrets.withLock(\.last) == [])
     }
 
+    @Test func `a load that may not wait takes effect with what is known`() throws {
+        let wanted = try wanted()
+        wanted.begin(mayWait: false)
+        let plan = Self.plan(Self.gateway())
+        #expect(wanted.has(plan, at: at(1)))
+        wanted.settle(plan)
+        #expect(client.secrets.withLock(\.self) == [[Self.name]] && !wanted.isAwaited)
+    }
+
     @Test func `a load that is given up waits no longer`() throws {
         let (wanted, limit) = (try wanted(), LoadLimit())
         wanted.begin()

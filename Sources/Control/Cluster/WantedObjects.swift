@@ -48,7 +48,11 @@ final class WantedObjects: Sendable {
     }
 
     /// A load begins. What one that was given up has waited for is waited for again.
-    func begin() { state.withLock { $0.end = nil } }
+    /// - Parameter mayWait: whether its thread may; it takes effect with what is known if not.
+    func begin(mayWait: Bool = true) {
+        let end = mayWait ? nil : MonotonicTime(nanoseconds: 0)
+        state.withLock { $0.end = end }
+    }
 
     /// Whether a load waits for objects of the cluster now. Any thread may ask.
     var isAwaited: Bool { state.withLock { $0.end != nil } && !isKnown }
