@@ -13,18 +13,10 @@ final class MemoryWatch {
     private let isOn: Bool
     private let marks: MemoryMarks?    // nil: there is no ceiling
     private let resident: ResidentMemory?
-    private var lookedAt = MonotonicTime(nanoseconds: 0)
-    private var searchedAt = MonotonicTime(nanoseconds: 0)
+    private var pace = MemoryPace()
     private var headersThen = 0    // octets of header sections when it last looked
     private var ended = 0    // octets that are given up in this turn, and free at its end
     private var nextHint = 0    // wall seconds
-
-    /// How often a worker with traffic looks, and how much it reads at most between two looks.
-    private static let interval: UInt64 = 5_000_000, takenOctets = 2 << 20
-    /// How often all exchanges are searched, which takes about 30 ns for each: near the ceiling, and at it.
-    private static let calmPause: UInt64 = 100_000_000, hastyPause: UInt64 = 5_000_000
-    /// How often the heap is trimmed near the ceiling, which takes some milliseconds, by one worker.
-    private static let trimPause = Duration.seconds(1), hastyTrimPause = Duration.milliseconds(20)
 
     init(services: WorkerServices, hoards: Hoards) {
         self.services = services
@@ -37,7 +29,7 @@ final class MemoryWatch {
     /// A turn begins: what was known of memory may be old.
     @inline(__always)
     func turnBegins() {
-        guard isOn, services.loop.now.nanoseconds(since: lookedAt) >= Self.interval else { return }
+        guard isOn, pace.isLookDue(at: services.loop.now) else { return }
         look()
     }
 
@@ -46,7 +38,7 @@ final class MemoryWatch {
     func octetsCame() {
         guard isOn else { return }
         let taken = services.octetsRead &+ services.pools.headerOctets &- headersThen
-        guard taken >= Self.takenOctets else { return }
+        guard MemoryPace.isMuch(taken: taken) else { return }
         look()
     }
 
@@ -57,7 +49,7 @@ final class MemoryWatch {
     private func settle() {
         ended = 0
         services.pools.freeSpare()
-        if services.budget.mayTrim(at: services.loop.now, pause: Self.hastyTrimPause) { HeapMemory.giveBack() }
+        if services.budget.mayTrim(at: services.loop.now, pause: MemoryPace.hastyTrimPause) { HeapMemory.giveBack() }
         measure()
     }
 
@@ -65,14 +57,14 @@ final class MemoryWatch {
     func look() {
         measure()
         guard let marks, services.memoryLevel > .ample else { return }
-        let pause = services.memoryLevel == .tight ? Self.trimPause : Self.hastyTrimPause
+        let pause = MemoryPace.trimPause(services.memoryLevel)
         if ended == 0, services.budget.mayTrim(at: services.loop.now, pause: pause) {
             HeapMemory.giveBack()
             measure()
         }
         let excess = marks.excess(resident: size)
-        guard excess > 0, maySearch else { return }
-        searchedAt = services.loop.now
+        guard excess > 0, ended > 0 || pace.maySearch(at: services.loop.now, services.memoryLevel) else { return }
+        pace.searched(at: services.loop.now)
         let found = hoards.giveUp(excess, stuckOnly: services.memoryLevel == .tight)
         ended += found
         measured(size - found)
@@ -82,16 +74,11 @@ final class MemoryWatch {
         hint()
     }
 
-    private var maySearch: Bool {
-        let pause = services.memoryLevel == .tight ? Self.calmPause : Self.hastyPause
-        return services.loop.now.nanoseconds(since: searchedAt) >= pause || ended > 0
-    }
-
     /// Resident octets without those that are free at the end of the turn.
     private var size = 0
 
     private func measure() {
-        lookedAt = services.loop.now
+        pace.looked(at: services.loop.now)
         services.octetsRead = 0
         headersThen = services.pools.headerOctets
         guard let resident else { return }
