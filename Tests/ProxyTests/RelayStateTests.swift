@@ -47,6 +47,33 @@ import Testing
         #expect(state.brokenSide == side)
     }
 
+    @Test func `begin when an endpoint has accepted, and are given up once`() {
+        var state = RelayState()
+        #expect(state.stage == .connecting)
+        state.connected()
+        #expect(state.stage == .passing)
+        let ends = [state.end(), state.end()]
+        #expect(ends == [true, false] && state.stage == .ended)
+        state.connected()
+        #expect(state.stage == .ended)
+    }
+
+    @Test(arguments: [Side.downstream, .upstream])
+    func `are spliced apart while much comes, and never again when the kernel refuses`(side: RelayState.Side) {
+        var state = RelayState()
+        #expect(!state.isSpliced(from: side))
+        state.splice(from: side, true)
+        #expect(state.isSpliced(from: side) && !state.isSpliced(from: side.other))
+        state.splice(from: side, false)
+        #expect(!state.isSpliced(from: side))
+        state.splice(from: side, true)
+        state.refuseSplicing()
+        for each in [side, side.other] {
+            state.splice(from: each, true)
+            #expect(!state.isSpliced(from: each))
+        }
+    }
+
     @Test func `count octets by their direction`() {
         var state = RelayState()
         state.came(from: .downstream, 3)

@@ -16,17 +16,10 @@ final class Relay {
     let serverName: String?
     var state = RelayState()
     var downstream: Unretained<Connection>?
-    /// nil while there is none; see `isConnected`.
+    /// nil while there is none.
     var upstream: Unretained<Connection>?
-    /// Whether the endpoint has accepted the connection.
-    var isConnected = false
-    var isEnded = false
     /// What waits in a pipe for each side, because its kernel has not taken it.
     private var pipes: (downstream: SplicePipe?, upstream: SplicePipe?)
-    /// Whether so much comes from each side at a time that it is spliced.
-    private var isBulk = (downstream: false, upstream: false)
-    /// The kernel does not splice between these sockets.
-    var refusesSplicing = false
     /// What the client had sent before the endpoint was known; it goes first.
     var early: OctetBuffer?
     var destination: DestinationHandle?
@@ -59,14 +52,7 @@ final class Relay {
         side == .downstream ? pipes.downstream.take() : pipes.upstream.take()
     }
 
-    /// Whether what comes from a side goes through a pipe of the kernel, and is not copied by the process.
-    func isSpliced(from side: RelayState.Side) -> Bool { side == .downstream ? isBulk.downstream : isBulk.upstream }
-
-    /// What comes from a side is spliced from now on, or copied.
-    func splice(from side: RelayState.Side, _ isSpliced: Bool) {
-        let isSpliced = isSpliced && !refusesSplicing
-        if side == .downstream { isBulk.downstream = isSpliced } else { isBulk.upstream = isSpliced }
-    }
+    var isEnded: Bool { state.stage == .ended }
 
     /// The connection to the client or to the endpoint; nil if there is none yet, or none any more.
     func connection(_ side: RelayState.Side) -> Connection? {

@@ -25,6 +25,27 @@ struct RelayState {
         case end
     }
 
+    /// How far the relay is as a whole.
+    enum Stage {
+        /// There is no endpoint yet that has accepted.
+        case connecting
+        case passing
+        /// Both connections are given up.
+        case ended
+    }
+
+    /// How octets from one side pass.
+    private enum Passage {
+        /// Through the buffer of the worker.
+        case copied
+        /// Through a pipe of the kernel, because so much comes at a time.
+        case spliced
+        /// Copied from now on: the kernel does not splice between these sockets.
+        case unspliceable
+    }
+
+    private(set) var stage = Stage.connecting
+    private var passageUp = Passage.copied, passageDown = Passage.copied
     private var fromDownstream = Flow.open
     private var fromUpstream = Flow.open
     /// The side whose connection broke, so that the other must not take the end for a regular one.
@@ -51,6 +72,29 @@ struct RelayState {
         tried.append(number)
         return true
     }
+
+    /// An endpoint has accepted, and octets are passed on.
+    mutating func connected() { if stage == .connecting { stage = .passing } }
+
+    /// Gives both connections up.
+    /// - Returns: false when that was done before.
+    mutating func end() -> Bool {
+        defer { stage = .ended }
+        return stage != .ended
+    }
+
+    /// Whether what comes from a side goes through a pipe of the kernel, and is not copied by the process.
+    func isSpliced(from side: Side) -> Bool { (side == .downstream ? passageUp : passageDown) == .spliced }
+
+    /// Much comes from a side at a time, or little again.
+    mutating func splice(from side: Side, _ isSpliced: Bool) {
+        let passage = isSpliced ? Passage.spliced : .copied
+        if side == .downstream, passageUp != .unspliceable { passageUp = passage }
+        if side == .upstream, passageDown != .unspliceable { passageDown = passage }
+    }
+
+    /// The kernel does not splice between the two sockets, neither way.
+    mutating func refuseSplicing() { (passageUp, passageDown) = (.unspliceable, .unspliceable) }
 
     /// Adds to the octets that the access log shows for a side.
     mutating func came(from side: Side, _ count: Int) {

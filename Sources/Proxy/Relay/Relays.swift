@@ -117,7 +117,7 @@ final class Relays {
     /// The endpoint has accepted, and has done its handshake.
     /// - Parameter mayHaveOctets: whether it may have sent some already.
     func connected(_ relay: Relay, _ upstream: Connection, mayHaveOctets: Bool) {
-        relay.isConnected = true
+        relay.state.connected()
         relay.failure = ""
         (relay.upstreamLocal, relay.upstreamReached) = (upstream.localText, upstream.reached)
         if let endpoint = relay.endpoint.kept {
@@ -152,7 +152,7 @@ final class Relays {
 
     /// Whether nothing may be read, because the other side has to take something first or is not there yet.
     private func isWaiting(_ connection: Connection, _ relay: Relay) -> Bool {
-        guard relay.isConnected else { return true }
+        guard relay.state.stage == .passing else { return true }
         return hasWaiting(towards: connection.role == .downstream ? .upstream : .downstream, relay)
     }
 
@@ -166,7 +166,7 @@ final class Relays {
     func read(_ source: Connection) {
         guard let relay = source.relay else { return }
         let side = source.role == .downstream ? RelayState.Side.downstream : .upstream
-        guard relay.isConnected, let sink = relay.connection(side.other) else { return }
+        guard relay.state.stage == .passing, let sink = relay.connection(side.other) else { return }
         touch(relay)
         for _ in 0..<Self.readsPerTurn {
             guard !relay.isEnded, relay.state.flow(from: side) == .open else { return }
@@ -175,7 +175,7 @@ final class Relays {
                 source.state.pauseReading()
                 return
             }
-            if relay.isSpliced(from: side) {
+            if relay.state.isSpliced(from: side) {
                 switch splice(source, to: sink, relay) {
                 case .goOn: continue
                 case .stop: return
@@ -188,7 +188,7 @@ final class Relays {
             case .octets(let octets):
                 count(octets, from: side, relay)
                 if octets == Self.inputOctets, !source.transport.isSecure, !sink.transport.isSecure {
-                    relay.splice(from: side, true)
+                    relay.state.splice(from: side, true)
                 }
                 pass(input.octets, to: sink, relay)
                 let isDrained = source.transport.isDrained(afterReading: octets, of: Self.inputOctets)
@@ -324,8 +324,7 @@ final class Relays {
     /// Ends a relay with both connections.
     /// - Parameter except: is being closed already.
     func end(_ relay: Relay, _ how: RelayEnd, except: Connection? = nil) {
-        guard !relay.isEnded else { return }
-        relay.isEnded = true
+        guard relay.state.end() else { return }
         reporter.report(relay, how)
         relay.endpoint.end()
         if let early = relay.early.take() { services.pools.give(early) }

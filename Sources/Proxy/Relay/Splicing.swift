@@ -24,13 +24,13 @@ extension Relays {
         let side = source.role == .downstream ? RelayState.Side.downstream : .upstream
         guard let pipe = pipes.take(at: services.loop.now) else {
             services.metrics.reached(.relayPipes)
-            relay.splice(from: side, false)
+            relay.state.splice(from: side, false)
             return .copy
         }
         switch pipe.fill(from: source.transport.descriptor) {
         case .octets(let moved):
             count(moved, from: side, relay)
-            if moved < Self.leastSpliced { relay.splice(from: side, false) }
+            if moved < Self.leastSpliced { relay.state.splice(from: side, false) }
             drain(pipe, to: sink, relay)
             return .goOn
         case .wouldBlock:
@@ -40,7 +40,7 @@ extension Relays {
             act(relay.state.ended(side, hasWaiting: false), relay)
         case .failed(let code) where SplicePipe.isRefusal(code):
             pipes.give(pipe)
-            refuse(relay)
+            relay.state.refuseSplicing()
             return .copy
         case .failed:
             pipes.give(pipe)
@@ -58,7 +58,7 @@ extension Relays {
                 sink.state.writingBlocked()
                 return relay.hold(pipe, towards: sink.role == .downstream ? .downstream : .upstream)
             case .failed(let code) where SplicePipe.isRefusal(code):
-                refuse(relay)
+                relay.state.refuseSplicing()
                 return copy(pipe, to: sink, relay)
             case .closed, .failed:
                 pipes.drop(pipe)
@@ -66,12 +66,6 @@ extension Relays {
             }
         }
         pipes.give(pipe)
-    }
-
-    private func refuse(_ relay: Relay) {
-        relay.refusesSplicing = true
-        relay.splice(from: .downstream, false)
-        relay.splice(from: .upstream, false)
     }
 
     /// Takes octets out of a pipe for a sink to which the kernel does not splice.
