@@ -75,6 +75,25 @@ import Testing
         #expect(server.isFinished)
     }
 
+    @Test func `says much in parts, and its body counts as taken behind the last one`() {
+        give(Self.hello, to: server)
+        _ = events(of: server)
+        server.submitResponse(1, block([":status": "101"]), isEnd: false)
+        _ = sent(by: server)
+        let body = OctetBuffer(capacity: 100_000)
+        body.append(text: String(repeating: "x", count: 100_000))
+        server.send(1, body.octets)
+        var parts: [Int] = []
+        var taken: [Int] = []
+        while server.wantsFlush, parts.count < 5 {
+            let out = OctetBuffer(capacity: 64)
+            server.flush(into: out, limit: 40_000)
+            parts.append(out.octets.array.count { $0 == UInt8(ascii: "x") })
+            taken.append(server.taken.reduce(0) { $0 + $1.count })
+        }
+        #expect(parts == [40_000, 40_000, 20_000] && taken == [0, 0, 100_000])
+    }
+
     @Test func `never reads what stands behind a handshake that is refused`() {
         give(Self.hello + Self.hello, to: server)
         #expect(events(of: server).kinds == [.headers])

@@ -238,6 +238,42 @@ import Testing
         #expect(freed == 1)
     }
 
+    @Test func `read none again in a turn of which it has had its part, and keep its place`() {
+        let lists = ConnectionLists()
+        let all = (0..<3).map { _ in connection() }
+        lists.listForReading(all[0])
+        lists.listServed(all[1])
+        lists.listForReading(all[2])
+        var order: [Int] = []
+        let read: (Connection) -> Void = { read in
+            order.append(all.firstIndex { $0 === read } ?? -1)
+            lists.listServed(read)
+        }
+        lists.readLeftOver(isLong: { false }, read)
+        lists.readLeftOver(isLong: { false }, read)
+        #expect(order == [0, 2] && lists.hasUnread && all.allSatisfy { lists.isServed($0) })
+        lists.turnBegins()
+        lists.readLeftOver(isLong: { false }, read)
+        #expect(order == [0, 2, 1, 0, 2])
+    }
+
+    @Test func `flush on in the next turn what has sent its part of this one, unless it was closed`() {
+        let lists = ConnectionLists()
+        let (first, second) = (connection(), connection())
+        var flushed: [Bool] = []    // whether it was the first
+        for each in [first, second] { lists.markDirty(each) }
+        lists.flushAll { each in
+            flushed.append(each === first)
+            lists.flushNextTurn(each)
+            lists.markDirty(each)
+        }
+        #expect(flushed == [true, false] && lists.hasUnsent)
+        second.state.enter(.closed, at: MonotonicTime(nanoseconds: 2))
+        lists.flushAll { flushed.append($0 === first) }
+        #expect(flushed == [true, false, true] && !lists.hasUnsent && !first.isDirty)
+        lists.flushAll { _ in Issue.record("it is flushed again") }
+    }
+
     @Test func `do not read what is closed`() {
         let lists = ConnectionLists()
         let connection = connection()

@@ -91,6 +91,40 @@ import Testing
         #expect(crowd.count == 2 * most + 5)
     }
 
+    /// Whom the worker does not accept is reset by the kernel.
+    @Test func `is the last one for a listener that closes: a bounded number is accepted`() throws {
+        var limits = Limits()
+        limits.turn.mostLastAccepts = 2
+        let bench = try Bench(limits: limits)
+        let most = 2 * Listeners.acceptsPerTurn
+        let crowd = try bench.crowd(most + 5)
+        bench.worker.listeners.close()
+        #expect(bench.status.downstreamConnections.load(ordering: .relaxed) == most)
+        let ended = crowd.count { peer in
+            _ = peer.octets()
+            return peer.isEnded
+        }
+        #expect(ended == 5)
+    }
+
+    @Test(arguments: [1, 2])
+    func `writes a bounded part of what waits for a client, and the rest in the next ones`(writes: Int) throws {
+        var limits = Limits()
+        limits.turn.mostWrites = writes
+        let octets = ConnectionOutput.octetsPerWrite * 5 / 4    // less than the kernel takes at a time
+        let bench = try Bench(
+            limits: limits,
+            rule: "directResponse: {status: 200, body: {string: '\(String(repeating: "x", count: octets))'}}")
+        let client = try bench.client()
+        client.send(Self.get)
+        bench.worker.turn(isHurried: true)
+        let first = client.octets().count
+        if writes == 1 { #expect(first > octets / 2 && first <= ConnectionOutput.octetsPerWrite) }
+        if writes == 2 { #expect(first > octets) }
+        bench.settle()
+        #expect((writes == 1) == !client.octets().isEmpty && !client.isEnded)
+    }
+
     @Test func `moves little of large bodies in a turn when many have one`() throws {
         let bench = try Bench()
         let server = try bench.server()

@@ -120,6 +120,21 @@ import Testing
         #expect(held == 0)
     }
 
+    @Test(arguments: [true, false])
+    func `passes a bounded part of much on in a turn, and the rest in the next ones`(isUp: Bool) throws {
+        var limits = Limits()
+        limits.turn.mostRelayReads = 1
+        let (bench, _, client, endpoint) = try connected(limits)
+        let (from, to) = isUp ? (client, endpoint) : (endpoint, client)
+        let all = [UInt8](repeating: 7, count: Relays.inputOctets * 5 / 4)    // less than the kernel takes at a time
+        #expect(from.push(all[...]) == all.count)
+        bench.worker.turn(isHurried: true)
+        let first = to.octets().count
+        #expect(first > 0 && first <= Relays.inputOctets)
+        bench.settle()
+        #expect(first + to.octets().count == all.count)
+    }
+
     @Test func `tries another endpoint while nothing was sent`() throws {
         let bench = try Self.bench(servers: 3)
         let server = try bench.server(2)    // the other two do not listen

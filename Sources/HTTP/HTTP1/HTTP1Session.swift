@@ -96,11 +96,20 @@ package import Octets
                 && (stream?.isEndReceived == true || stream?.tunnel.holdsInput == true || isHeldBack))
     }
 
-    /// Appends what there is to send.
+    /// Appends what there is to send, until `out` has `limit` octets.
     package func flush(into out: OctetBuffer, limit: Int) {
-        guard out.count < limit, let output = output.take() else { return }
-        stream?.flushed(output.count)
-        if out.isEmpty { out.swapContents(with: output) } else { out.append(output.octets) }
+        guard out.count < limit, let output else { return }
+        if out.isEmpty, output.count <= limit {
+            stream?.flushed(output.count)
+            out.swapContents(with: output)
+        } else {
+            let part = output.octets.prefix(limit - out.count)
+            stream?.flushed(part.count)
+            out.append(part)
+            output.take(part.count)
+            guard output.isEmpty else { return }
+        }
+        self.output = nil
         if outputBody > 0, let owner = stream?.owner {
             taken.append(TakenOctets(slot: number, owner: owner, count: outputBody))
         }

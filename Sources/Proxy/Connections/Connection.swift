@@ -17,6 +17,7 @@ final class Connection {
 
     var isDirty = false    // listed for a flush at the end of the turn
     var isUnread = false    // listed to be read without another event
+    var servedTurn: UInt32 = 0    // the last one of which it has had its part; see ConnectionLists
     private var workload: Int32 = 0    // of its last readings, the newest half of it
     var pendingOutput: OctetBuffer?    // what the kernel did not take
     var endsSide = false    // our side ends when all is sent; the peer's is still read

@@ -9,14 +9,24 @@ final class ConnectionLists {
     private var dirty: ContiguousArray<Unretained<Connection>> = []
     private var unread: ContiguousArray<Connection> = []
     private var reading: ContiguousArray<Connection> = []
+    private var kept: ContiguousArray<Connection> = []    // of those that are gone through, for the next turn
     private var closed: ContiguousArray<Connection> = []
+    /// Those that have more to say than a turn gives to one of them; they may be closed before the next one.
+    private var unsent: ContiguousArray<Connection> = []
+    private var sending: ContiguousArray<Connection> = []
+    private var turn: UInt32 = 1    // its number
 
     /// Whether a connection has more to read than one turn wanted to take.
     var hasUnread: Bool { !unread.isEmpty }
+    /// Whether a connection has more to say than one turn wanted to send.
+    var hasUnsent: Bool { !unsent.isEmpty }
     /// How many of those that earlier turns left are still to be read in this one.
     private var behind = 0
     /// Whether others than the connection that is read now wait for this turn or the next one.
     var haveOthers: Bool { !unread.isEmpty || behind > 0 }
+
+    /// A turn begins: each connection may have its part of it.
+    func turnBegins() { turn &+= 1 }
 
     /// Has the connection flushed at the end of the turn.
     @inline(__always)
@@ -26,9 +36,17 @@ final class ConnectionLists {
         dirty.append(Unretained(connection))
     }
 
-    /// Flushes every connection that has something to say. A flush may make other connections dirty (windows open
-    /// again): they are flushed in this turn too.
+    /// Has the connection flushed further in the next turn: it has sent what it may in this one.
+    func flushNextTurn(_ connection: Connection) {
+        guard !connection.isDirty else { return }
+        connection.isDirty = true
+        unsent.append(connection)
+    }
+
+    /// Flushes every connection that has something to say, those first that the last turn has left. A flush may make
+    /// other connections dirty (windows open again): they are flushed in this turn too.
     func flushAll(_ flush: (Connection) -> Void) {
+        if !unsent.isEmpty { flushUnsent(flush) }
         var index = 0
         while index < dirty.count {
             let next = dirty[index]
@@ -41,8 +59,27 @@ final class ConnectionLists {
         dirty.removeAll(keepingCapacity: true)
     }
 
-    /// Has the connection read in the next turn, without another event of epoll. One that is held is read when its
-    /// pause is over.
+    private func flushUnsent(_ flush: (Connection) -> Void) {
+        swap(&sending, &unsent)
+        for connection in sending {
+            connection.isDirty = false
+            if !connection.isClosed { flush(connection) }
+        }
+        sending.removeAll(keepingCapacity: true)
+    }
+
+    /// Has the connection read further in the next turn: it has been given its part of this one.
+    func listServed(_ connection: Connection) {
+        connection.servedTurn = turn
+        listForReading(connection)
+    }
+
+    /// Whether the connection has had its part of this turn.
+    @inline(__always)
+    func isServed(_ connection: Connection) -> Bool { connection.servedTurn == turn }
+
+    /// Has the connection read in this turn or the next, without another event of epoll. One that is held is read when
+    /// its pause is over.
     func listForReading(_ connection: Connection) {
         guard connection.state.reading != .held else { return }
         connection.state.readNextTurn()
@@ -94,7 +131,8 @@ final class ConnectionLists {
     }
 
     /// Reads on where earlier turns left octets: a few connections in a turn, at least one, and the others in the next
-    /// ones. Between them, connections with new events are served.
+    /// ones. Between them, connections with new events are served. Those that had their part of this turn keep their
+    /// places.
     /// - Parameter isLong: whether the turn is long enough without a further one.
     func readLeftOver(isLong: () -> Bool, _ read: (Connection) -> Void) {
         guard !unread.isEmpty else { return }
@@ -103,6 +141,10 @@ final class ConnectionLists {
         for connection in reading.prefix(Self.leftOverPerTurn) {
             count += 1
             behind = reading.count - count
+            guard !isServed(connection) else {
+                kept.append(connection)
+                continue
+            }
             connection.isUnread = false
             // What was paused or held since is listed again when it may go on.
             guard connection.state.reading == .listed, !connection.isClosed else { continue }
@@ -111,7 +153,8 @@ final class ConnectionLists {
             if isLong() { break }
         }
         behind = 0
-        reading.removeFirst(count)
+        reading.replaceSubrange(..<count, with: kept)
+        kept.removeAll(keepingCapacity: true)
         reading.append(contentsOf: unread)
         swap(&reading, &unread)
         reading.removeAll(keepingCapacity: true)

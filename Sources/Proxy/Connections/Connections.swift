@@ -22,15 +22,12 @@ final class Connections {
     private let output: ConnectionOutput
     private var freedOctets = 0    // about, since that was last asked
 
-    /// Octets taken from one socket at a time, and how often in one turn: a window of 64 KiB with its frame headers.
+    /// Octets taken from one socket at a time: a window of 64 KiB with its frame headers.
     static let inputOctets = 65_536 + 1024
-    static let readsPerTurn = 4
     /// Octets whose way through the gateway costs as much as a unit of `WorkBudget`: they are copied, and sent.
     private static let octetsPerUnit = 32
     /// The same in a turn that is long already, and then once: a frame of HTTP/2 of the usual size.
     private static let crowdedOctets = 16_384 + 1024
-    /// How often in one turn octets are given to one socket.
-    static let flushesPerTurn = 8
     /// Octets taken at a time from a client that is slowed down: about 100 requests with their cancelling.
     private static let slowOctets = 4096
 
@@ -70,6 +67,7 @@ final class Connections {
     /// Reads, and notes whether that was much work.
     /// - Parameter quota: what it may take of the turn, in units of `WorkBudget`.
     func read(_ connection: Connection, quota: Int32 = WorkBudget.quotaPerTurn) {
+        guard !lists.isServed(connection) else { return lists.listForReading(connection) }
         let before = services.pools.work
         services.pools.quota = quota
         let isCrowded = quota < WorkBudget.quotaPerTurn
@@ -79,7 +77,7 @@ final class Connections {
             connection.noteWork(services.pools.work &- before)
         }
         connection.state.octetsCame(at: services.loop.now)
-        reading: for _ in 0..<Self.readsPerTurn {
+        reading: for _ in 0..<services.limits.turn.mostReads {
             if connection.isClosed { return }
             let isLingering = connection.state.phase == .lingering
             if !isLingering {
@@ -114,7 +112,7 @@ final class Connections {
                 return peerClosed(connection, result)
             }
         }
-        lists.listForReading(connection)
+        lists.listServed(connection)
     }
 
     /// Goes on with what was beyond the connection's quota of an earlier turn.
@@ -123,7 +121,7 @@ final class Connections {
         feed(.empty, to: connection)
         guard !connection.isClosed else { return false }
         guard connection.session.hasWaitingInput else { return true }
-        lists.listForReading(connection)
+        lists.listServed(connection)
         return false
     }
 
@@ -151,7 +149,7 @@ final class Connections {
     private func quotaUsed(_ connection: Connection, _ rest: Octets) {
         guard !connection.isClosed else { return }
         connection.session.postpone(rest)
-        lists.listForReading(connection)
+        lists.listServed(connection)
     }
 
     /// A header section that has begun must be complete in time, however slowly its octets come.
@@ -217,7 +215,7 @@ final class Connections {
             session { $0.endTurn() }
             guard !connection.isClosed, session({ $0.hasWaitingInput }) else { break }
             guard !session({ $0.isOverQuota }) else {
-                lists.listForReading(connection)
+                lists.listServed(connection)
                 break
             }
             _ = session { $0.receive(.empty) }
@@ -253,14 +251,14 @@ final class Connections {
             if !connection.isClosed { abandonIfUseless(connection) }
             return
         }
-        for _ in 0..<Self.flushesPerTurn {
+        for _ in 0..<services.limits.turn.mostWrites {
             let (count, end) = output.send(of: connection)
             let isSent = isSent(end, connection)
             actOnEvents(of: connection)
             guard isSent, !connection.isClosed else { return }
             if count < ConnectionOutput.octetsPerWrite { return closeIfDone(connection) }
         }
-        lists.markDirty(connection)
+        lists.flushNextTurn(connection)
     }
 
     private func isSent(_ end: ConnectionOutput.End, _ connection: Connection) -> Bool {

@@ -40,12 +40,9 @@ extension Listeners {
         if !connection.isClosed { connections.schedule(connection) }
     }
 
-    /// The most turns of accepting at the end: with `acceptsPerTurn` it is more than a queue of the kernel holds.
-    private static let mostLastTurns = 256
-
     /// Accepts whom the kernel has let in already: they would be reset when the socket is closed.
     func acceptAll(from sockets: ListenerSockets, slot: Int) {
-        for _ in 0..<Self.mostLastTurns {
+        for _ in 0..<services.limits.turn.mostLastAccepts {
             let before = clients
             accept(from: sockets, slot: slot)
             if clients <= before { return }

@@ -21,9 +21,8 @@ final class Relays {
     let pipes: PipePool
     private var count = 0    // of relays
 
-    /// Octets taken from one socket at a time, and how often in one turn.
+    /// Octets taken from one socket at a time.
     static let inputOctets = 131_072
-    static let readsPerTurn = 4
 
     init(services: WorkerServices, upstreams: Upstreams, connections: Connections) {
         self.services = services
@@ -167,8 +166,9 @@ final class Relays {
         guard let relay = source.relay else { return }
         let side = source.role == .downstream ? RelayState.Side.downstream : .upstream
         guard relay.state.stage == .passing, let sink = relay.connection(side.other) else { return }
+        guard !services.lists.isServed(source) else { return services.lists.listForReading(source) }
         touch(relay)
-        for _ in 0..<Self.readsPerTurn {
+        for _ in 0..<services.limits.turn.mostRelayReads {
             guard !relay.isEnded, relay.state.flow(from: side) == .open else { return }
             guard !hasWaiting(towards: side.other, relay) else {
                 if source.state.reading != .paused { services.metrics.reached(.relayBuffer) }
@@ -199,7 +199,7 @@ final class Relays {
             case .closed, .failed: return broke(side, relay)
             }
         }
-        services.lists.listForReading(source)
+        services.lists.listServed(source)
     }
 
     /// Whether a side has not taken all that came for it.

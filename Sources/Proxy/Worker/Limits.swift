@@ -1,7 +1,7 @@
 internal import HTTP
 
-/// The limits of a worker that an operator may set, once, at start: each is a flag in `portico/LimitOptions.swift`,
-/// which says what is accepted, and a row of docs/limits.md.
+/// The limits of a worker that an operator may set, once, at start: each but `turn` is a flag in
+/// `portico/LimitOptions.swift`, which says what is accepted, and a row of docs/limits.md.
 package struct Limits: Sendable {
     /// How long an endpoint may take to accept a connection.
     package var connectTimeout = Duration.seconds(10)
@@ -67,6 +67,9 @@ package struct Limits: Sendable {
     package var idleUpstreamConnections = 128
     /// Whether gRPC calls that an endpoint in overload cannot answer before their deadline are refused at once.
     package var shedsByDeadline = true
+
+    /// What a turn does for one socket; no flag.
+    package var turn = TurnLimits()
 
     /// Octets of resident memory that the process should stay below; nil is three quarters of what its container may
     /// have (`ProcessBudget`).

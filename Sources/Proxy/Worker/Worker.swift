@@ -126,10 +126,11 @@ package enum WorkerMessage: Sendable, Equatable {
     /// - Parameter isHurried: it does not wait for events.
     func turn(isHurried: Bool = false) {
         let count = loop.wait(
-            isHurried: isHurried || services.lists.hasUnread || upstreams.hasUnserved,
+            isHurried: isHurried || services.lists.hasUnread || services.lists.hasUnsent || upstreams.hasUnserved,
             mayAsk: exchanges.count <= BusyPolling.requestsLimit)
         services.pools.second = UInt32(truncatingIfNeeded: loop.now.nanoseconds / 1_000_000_000)
         services.pools.work = 0
+        services.lists.turnBegins()
         memory.turnBegins()
         for index in 0..<count { wake(loop.event(at: index)) }
         services.lists.readLeftOver(isLong: { services.pools.work >= WorkBudget.quotaPerTurn }) {
