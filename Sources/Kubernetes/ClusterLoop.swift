@@ -30,9 +30,6 @@ final class ClusterLoop {
     private var relistedAt: [ResourceKind: Int64] = [:]
     private static let relistPauseMilliseconds: Int64 = 60_000
 
-    /// Reads of a connection in a turn, so that what was learned is handed on now and then.
-    static let readsPerTurn = 16
-
     init(
         _ plan: ClusterWatch.Plan, mailbox: Mailbox<ClusterMail>, sink: any ResourceSink,
         log: @escaping @Sendable (ClusterMessage) -> Void
@@ -104,7 +101,7 @@ final class ClusterLoop {
     }
 
     private func read(_ number: Int) {
-        for _ in 0..<Self.readsPerTurn {
+        for _ in 0..<plan.mostReads {
             guard client.becameReady(number) else {
                 ready.remove(number)
                 return

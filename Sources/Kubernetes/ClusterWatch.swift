@@ -17,6 +17,8 @@ package final class ClusterWatch: Sendable {
         package var namespaces: [String]
         /// The times of the client; tests shorten them.
         package var timing = WatchTiming()
+        /// Reads of a connection in a turn, so that what was learned is handed on now and then; tests lower it.
+        package var mostReads = 16
 
         package init(
             access: ClusterAccess, kinds: [ResourceKind], standIns: [StandIn] = [], namespaces: [String] = []

@@ -66,6 +66,19 @@ import Testing
         #expect(client.learned.now.lists == 2 && client.learned.now.states["services"] == .current)
     }
 
+    @Test func `hands on what it has learned after a bounded number of reads`() throws {
+        let server = try FakeServer(state())
+        defer { server.stop() }
+        let client = try Client(.fake(server.port), mostReads: 1)
+        #expect(client.becomesCurrent())
+        let rest = #""spec":{"x":"\#(String(repeating: "x", count: 1000))"}"#
+        server.change { for number in 0..<3000 { $0.put("services", "shop", "n\(number)", rest) } }
+        #expect(client.waits { $0.objects.count == 3001 })
+        let batches = client.learned.now.batches
+        #expect(batches.reduce(0, +) > 3_000_000)
+        #expect(batches.allSatisfy { $0 <= APIConnection.readOctets + 2000 }, "\(batches.max() ?? 0)")
+    }
+
     @Test func `watches each namespace by itself`() throws {
         var state = state()
         state.put("services", "other", "o")

@@ -19,6 +19,8 @@ final class Learned: ResourceSink {
         var messages: [String] = []
         var replies: [ClusterWatch.Reply] = []
         var limits: [ClusterLimit] = []
+        /// Octets of the changed objects that came together.
+        var batches: [Int] = []
         fileprivate var listing: [String: Set<String>] = [:]
         fileprivate var kindsToList: [ResourceKind] = []
     }
@@ -31,6 +33,7 @@ final class Learned: ResourceSink {
     func receive(_ events: [ResourceEvent]) {
         contents.withLock { contents in
             for event in events { Self.take(event, &contents) }
+            contents.batches.append(events.reduce(0) { $0 + Self.octets($1) })
         }
         bell.post(())
     }
@@ -73,6 +76,10 @@ final class Learned: ResourceSink {
         return true
     }
 
+    private static func octets(_ event: ResourceEvent) -> Int {
+        if case .changed(_, let object) = event { object.count } else { 0 }
+    }
+
     private static func take(_ event: ResourceEvent, _ contents: inout Contents) {
         contents.events.append(event)
         switch event {
@@ -110,12 +117,13 @@ final class Client {
 
     init(
         _ access: ClusterAccess, kinds: [ResourceKind] = [.services], standIns: [ClusterWatch.StandIn] = [],
-        namespaces: [String] = [], timing: WatchTiming = .quick
+        namespaces: [String] = [], timing: WatchTiming = .quick, mostReads: Int? = nil
     ) throws {
         let learned = try Learned()
         self.learned = learned
         var plan = ClusterWatch.Plan(access: access, kinds: kinds, standIns: standIns, namespaces: namespaces)
         plan.timing = timing
+        if let mostReads { plan.mostReads = mostReads }
         watch = try ClusterWatch.start(plan, sink: learned, log: learned.log)
     }
 
