@@ -36,27 +36,18 @@ package enum TLSResult: Equatable, Sendable {
     /// Why the peer's certificate was refused, once it has come.
     package private(set) var verificationError: VerificationError?
     private let expectation: TLSServerExpectation?    // on the client's side
-    private var hasRead = false    // octets of the peer's came
+    private var life: TLSLife
     private(set) var noted: HandshakeFailure?    // of a server whose handshake failed otherwise than by its certificate
     /// That the server refused our certificate behind the handshake, as one of TLS 1.3 does: it has read nothing of
     /// what was sent.
     package private(set) var refusedIdentity: HandshakeFailure?
     private var hasNoChain = false    // no chain fits the server name
-    private var failure: TLSError?    // after this nothing else is returned
-    private var isPeerDone = false    // it sent close_notify, or just closed
-    private(set) var isEstablished = false
-    private var isShutdownSent = false
-    /// Steps of OpenSSL's state machine that the peer may still cause behind the handshake.
-    private var messagesLeft = TLSSession.mostMessages
+    var isEstablished: Bool { life.isEstablished }
+    private var failure: TLSError? { life.failure }
     /// Whether the ClientHello is complete: from here on the client has shown that it speaks TLS.
-    package private(set) var isHelloRead = false
+    package var isHelloRead: Bool { life.stage > .hello }
     /// What the peer did wrong behind the handshake; nil also for a connection that was lost.
-    package var breach: TLSError? {
-        switch failure {
-        case .brokenStream?, .peerAlert?: isEstablished ? failure : nil
-        default: nil
-        }
-    }
+    package var breach: TLSError? { life.breach }
     /// Why the handshake failed, when it has.
     package private(set) var handshakeReason = HandshakeReason.other
     /// The server's name as the client sent it: lower-case, nil without SNI.
@@ -70,6 +61,7 @@ package enum TLSResult: Equatable, Sendable {
         guard let made = unsafe SSL_new(common.raw) else { throw .library(Failures.takeReason()) }
         unsafe raw = made
         self.selector = selector
+        life = TLSLife(isServer: true)
         expectation = nil
         bio = RecordBIO(descriptor: descriptor, received: received)
         // Unretained: `raw` dies in `deinit`, so no callback can outlive `self`.
@@ -101,6 +93,7 @@ package enum TLSResult: Equatable, Sendable {
         guard let made = unsafe SSL_new(client.raw) else { throw .library(Failures.takeReason()) }
         unsafe raw = made
         selector = nil
+        life = TLSLife(isServer: false)
         verification = client.verification
         bio = RecordBIO(descriptor: descriptor)
         self.expectation = expectation
@@ -137,7 +130,7 @@ package enum TLSResult: Equatable, Sendable {
             // once (RFC 9113 §3.4). Of others a rest goes before the first octets.
             let mayHold = unsafe selector != nil && SSL_version(raw) == TLS1_3_VERSION
             if mayHold, negotiatedHTTP2 == true { bio.hold() } else { bio.finish() }
-            isEstablished = true
+            life.established()
             return .done
         }
         let result = outcome(code)
@@ -160,8 +153,7 @@ package enum TLSResult: Equatable, Sendable {
     /// More is read than asked for: before waiting for the descriptor, read until `.wantsRead`, or until
     /// `hasPendingOctets` is false.
     package func read(into room: UnsafeMutableRawBufferPointer) -> TLSResult {
-        if let failure { return .failed(failure) }
-        if isPeerDone { return .closed }
+        if !life.isOpen { return failure.map { .failed($0) } ?? .closed }
         guard let base = room.baseAddress, room.count > 0 else { return .octets(0) }
         begin()
         defer { bio.finish() }
@@ -178,9 +170,7 @@ package enum TLSResult: Equatable, Sendable {
             total += count
             records += 1
         } while total < room.count && records < Self.recordsPerRead && hasPendingOctets
-        // Once for each call: records with an octet each between the messages buy no more of them.
-        messagesLeft = min(messagesLeft + Self.messageSteps, Self.mostMessages)
-        hasRead = true
+        life.dataCame()
         return .octets(total)
     }
 
@@ -193,7 +183,7 @@ package enum TLSResult: Equatable, Sendable {
 
     /// Whether the last read has emptied the socket: the next readiness is a new event, and another
     /// read before it would find nothing. When in doubt false.
-    package var isDrained: Bool { bio.hasDrained && !hasPendingOctets && failure == nil && !isPeerDone }
+    package var isDrained: Bool { bio.hasDrained && !hasPendingOctets && life.isOpen }
 
     /// Reads as `read(into:)` of a room does, at most `most` octets, and appends them to `buffer`.
     package func read(into buffer: OctetBuffer, most: Int) -> TLSResult {
@@ -259,11 +249,8 @@ package enum TLSResult: Equatable, Sendable {
 
     /// Sends close_notify once, if the socket takes it. Reading may go on.
     package func shutdown() {
-        // OpenSSL forbids it after a fatal error.
-        guard isEstablished, !isShutdownSent, failure == nil else { return }
-        // The peer closed without close_notify: do not send ours.
-        guard !bio.hasEnded else { return }
-        isShutdownSent = true
+        // A peer that closed without close_notify gets none of ours.
+        guard !bio.hasEnded, life.mayShutDown() else { return }
         begin()
         unsafe SSL_shutdown(raw)
         bio.finish()
@@ -298,19 +285,8 @@ package enum TLSResult: Equatable, Sendable {
         }
     }
 
-    /// After the handshake, such a message costs us more than the peer, and OpenSSL goes on reading as long as they
-    /// come. When there were too many, the BIO gives it no more octets.
-    private func messageArrived() {
-        guard isEstablished else { return }
-        messagesLeft -= 1
-        if messagesLeft < 0 { bio.stop() }
-    }
-
-    /// What one KeyUpdate and its answer are to OpenSSL's state machine, and a little more.
-    private static let messageSteps = 8
-    /// 32 messages or alerts in a row, and one more for each read that brings data; renewing keys
-    /// (RFC 8446 §4.6.3) needs a few in an hour. BoringSSL has the same limit.
-    private static let mostMessages = 32 * messageSteps
+    /// OpenSSL goes on reading as long as messages come. When there were too many, the BIO gives it no more octets.
+    private func messageArrived() { if !life.messageCame() { bio.stop() } }
 
     /// The result when the socket takes nothing now, or is broken.
     private func blocked() -> TLSResult {
@@ -323,12 +299,12 @@ package enum TLSResult: Equatable, Sendable {
         case SSL_ERROR_WANT_READ: return .wantsRead
         case SSL_ERROR_WANT_WRITE: return .wantsWrite
         case SSL_ERROR_ZERO_RETURN:
-            isPeerDone = true
+            life.peerEnded()
             return .closed
         case SSL_ERROR_SYSCALL where bio.isStopped && bio.failure == 0:
             return fail(.brokenStream("too many handshake messages, such as KeyUpdate, without data"))
         case SSL_ERROR_SYSCALL where bio.failure == 0:
-            isPeerDone = true
+            life.peerEnded()
             return .closed
         case SSL_ERROR_SYSCALL: return fail(.connectionLost(errno: bio.failure))
         default: return fail(failureReason())
@@ -337,7 +313,7 @@ package enum TLSResult: Equatable, Sendable {
 
     private func fail(_ error: TLSError) -> TLSResult {
         Failures.clear()
-        failure = error
+        life.failed(error)
         return .failed(error)
     }
 
@@ -366,7 +342,7 @@ package enum TLSResult: Equatable, Sendable {
     }
 
     private func noteRefusedIdentity() {
-        guard selector == nil, !hasRead else { return }
+        guard selector == nil, !life.hasRead else { return }
         let failure = HandshakeFailure(code: Failures.first)
         if failure == .certificateRefused || failure == .certificateRequired { refusedIdentity = failure }
     }
@@ -384,7 +360,7 @@ extension TLSSession {
     /// - Returns: the alert that refuses the client; nil to go on.
     func clientHelloArrived() -> CInt? {
         guard let selector else { return SSL_AD_INTERNAL_ERROR }
-        isHelloRead = true
+        life.helloCame()
         var start: UnsafePointer<UInt8>?
         var length = 0
         if unsafe SSL_client_hello_get0_ext(raw, UInt32(TLSEXT_TYPE_server_name), &start, &length)
