@@ -119,7 +119,8 @@ enum HeaderFuzz {
 
     private static func written(_ piece: HeaderFormat.Piece) -> String {
         switch piece {
-        case .text(let text): text.split(separator: "%", omittingEmptySubsequences: false).joined(separator: "%%")
+        // By scalars: a percent sign with a combining mark behind it is one `Character`, and no `%`.
+        case .text(let text): text.unicodeScalars.map { $0 == "%" ? "%%" : String($0) }.joined()
         case .field(let message, let name, let other, let most):
             "%\(message == .request ? "REQ" : "RESP")(\(name)\(other.map { "?" + $0 } ?? ""))"
                 + (most.map { ":\($0)" } ?? "") + "%"
