@@ -90,7 +90,7 @@ enum AdminWiring {
     /// What the checks of an endpoint say: `unchecked`, `passing` or `failing` and why; nil: it is not checked.
     private static func healthText(_ endpoint: EndpointState, _ control: ControlPlane) -> String? {
         guard let history = control.health(of: endpoint) else { return nil }
-        return switch history.standing {
+        return switch history.health {
         case .unknown: endpoint.health == .pending ? "unchecked, not used yet" : "unchecked"
         case .healthy: "passing"
         case .unhealthy: "failing, \(history.reason.printable)"

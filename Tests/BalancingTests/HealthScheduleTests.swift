@@ -12,35 +12,35 @@ private func second(_ number: Double) -> UInt64 { UInt64(number * 1_000_000_000)
     @Test(arguments: [HealthVerdict.passed, .failed("x"), .refused("x")])
     mutating func `is decided by the first result`(verdict: HealthVerdict) {
         let isNews = record.note(verdict, policy)
-        #expect(isNews && record.standing == (verdict == .passed ? .healthy : .unhealthy))
+        #expect(isNews && record.health == (verdict == .passed ? .healthy : .unhealthy))
     }
 
     @Test mutating func `changes after as many failures in a row as the policy says`() {
         policy.unhealthyThreshold = 3
-        var standings: [HealthHistory.Standing] = []
+        var healths: [HealthHistory.Health] = []
         for verdict in [HealthVerdict.passed, .failed("a"), .failed("a"), .passed, .failed("a"), .failed("a")] {
             _ = record.note(verdict, policy)
-            standings.append(record.standing)
+            healths.append(record.health)
         }
-        #expect(standings.allSatisfy { $0 == .healthy } && record.failures == 2 && record.reason == "a")
+        #expect(healths.allSatisfy { $0 == .healthy } && record.failures == 2 && record.reason == "a")
         let isNews = record.note(.failed("b"), policy)
-        #expect(isNews && record.standing == .unhealthy && record.reason == "b" && record.failures == 3)
+        #expect(isNews && record.health == .unhealthy && record.reason == "b" && record.failures == 3)
     }
 
     @Test mutating func `changes at once when the endpoint says itself that it is not well`() {
         policy.unhealthyThreshold = 100
         _ = record.note(.passed, policy)
         _ = record.note(.refused("503"), policy)
-        #expect(record.standing == .unhealthy)
+        #expect(record.health == .unhealthy)
     }
 
     @Test mutating func `comes back after as many passes in a row as the policy says`() {
         policy.healthyThreshold = 2
         _ = record.note(.refused("503"), policy)
         for verdict in [HealthVerdict.passed, .failed("x"), .passed] { _ = record.note(verdict, policy) }
-        #expect(record.standing == .unhealthy)
+        #expect(record.health == .unhealthy)
         let isNews = record.note(.passed, policy)
-        #expect(isNews && record.standing == .healthy && record.reason.isEmpty)
+        #expect(isNews && record.health == .healthy && record.reason.isEmpty)
     }
 
     @Test mutating func `is news when only the reason is another one, and no news when nothing is`() {
@@ -91,7 +91,7 @@ private func second(_ number: Double) -> UInt64 { UInt64(number * 1_000_000_000)
             Issue.record("no report")
             return
         }
-        #expect(record.standing == .unhealthy && record.reason == "no answer within 1 s")
+        #expect(record.health == .unhealthy && record.reason == "no answer within 1 s")
         #expect(schedule.ended(1, .passed, at: second(1)).isEmpty, "it is over already")
     }
 

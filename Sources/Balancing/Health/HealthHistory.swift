@@ -2,13 +2,13 @@
 /// Source: envoyproxy/envoy source/common/upstream/health_checker_base_impl.cc (handleSuccess, setUnhealthy).
 package struct HealthHistory: Sendable, Equatable {
     /// What the checks say of the endpoint.
-    package enum Standing: Sendable, Equatable {
+    package enum Health: Sendable, Equatable {
         case unknown
         case healthy
         case unhealthy
     }
 
-    package private(set) var standing = Standing.unknown
+    package private(set) var health = Health.unknown
     /// Checks in a row that were passed; none while the last one was not.
     package private(set) var passes = 0
     /// Checks in a row that were not passed.
@@ -19,7 +19,7 @@ package struct HealthHistory: Sendable, Equatable {
     package init() {}
 
     /// Takes a result. The first one decides by itself, and so does the endpoint's own word that it is not well.
-    /// - Returns: whether an operator should hear of it: the standing is another one, or the reason is.
+    /// - Returns: whether an operator should hear of it: the health is another one, or the reason is.
     package mutating func note(_ verdict: HealthVerdict, _ policy: HealthCheckPolicy) -> Bool {
         switch verdict {
         case .skipped: return false
@@ -31,18 +31,18 @@ package struct HealthHistory: Sendable, Equatable {
 
     private mutating func pass(_ policy: HealthCheckPolicy) -> Bool {
         (failures, passes, reason) = (0, min(passes, Self.most) + 1, "")
-        let isChange = standing == .unknown || (standing == .unhealthy && passes >= policy.healthyThreshold)
+        let isChange = health == .unknown || (health == .unhealthy && passes >= policy.healthyThreshold)
         guard isChange else { return false }
-        standing = .healthy
+        health = .healthy
         return true
     }
 
     private mutating func fail(_ words: String, isCertain: Bool, _ policy: HealthCheckPolicy) -> Bool {
         let isNew = words != reason
         (passes, failures, reason) = (0, min(failures, Self.most) + 1, words)
-        guard standing != .unhealthy else { return isNew }
-        guard standing == .unknown || isCertain || failures >= policy.unhealthyThreshold else { return false }
-        standing = .unhealthy
+        guard health != .unhealthy else { return isNew }
+        guard health == .unknown || isCertain || failures >= policy.unhealthyThreshold else { return false }
+        health = .unhealthy
         return true
     }
 

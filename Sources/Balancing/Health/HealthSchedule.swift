@@ -92,7 +92,7 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
             isFresh = true
             _ = due.takeFirst()
             guard let entry = entries[next.key], entry.round == next.round else { continue }
-            if entry.history.standing == .unknown { newcomers.join(next) } else { others.join(next) }
+            if entry.history.health == .unknown { newcomers.join(next) } else { others.join(next) }
         }
         while running.count < most, let key = takeWaiting() {
             running[key] = now &+ (entries[key]?.policy.timeout.healthNanoseconds ?? 0)

@@ -128,9 +128,9 @@ struct HealthDirectory {
     mutating func take(_ news: HealthNews) -> (key: Key, isChanged: Bool, concernsChoice: Bool)? {
         guard let entry = entry(of: news.endpoint) else { return nil }
         entries[news.endpoint.number]?.history = news.history
-        let next: EndpointHealth = news.history.standing == .unhealthy ? .failing : .available
-        let isChanged = news.history.standing != entry.history.standing
-        guard news.history.standing != .unknown, news.endpoint.health != next else {
+        let next: EndpointHealth = news.history.health == .unhealthy ? .failing : .available
+        let isChanged = news.history.health != entry.history.health
+        guard news.history.health != .unknown, news.endpoint.health != next else {
             return (entry.key, isChanged, false)
         }
         news.endpoint.health = next

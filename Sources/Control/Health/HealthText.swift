@@ -32,7 +32,7 @@ struct HealthText {
     mutating func lines(of changes: Changes, _ panics: Panics, at now: MonotonicTime) -> [String] {
         var lines = settle(at: now)
         for (service, news) in changes {
-            let isFailing = news.history.standing == .unhealthy
+            let isFailing = news.history.health == .unhealthy
             if mayAdd(at: now) {
                 lines.append("\(service): \(Self.sentence(news))")
             } else if isFailing {
@@ -75,7 +75,7 @@ struct HealthText {
 
     private static func sentence(_ news: HealthNews) -> String {
         let name = "endpoint \(news.endpoint.name)"
-        guard news.history.standing == .unhealthy else { return "\(name) passes its health check: it is used" }
+        guard news.history.health == .unhealthy else { return "\(name) passes its health check: it is used" }
         let times = news.history.failures == 1 ? "" : ", \(news.history.failures) times in a row"
         return "\(name) fails its health check: \(news.history.reason)\(times)"
     }
