@@ -29,13 +29,13 @@ package struct BalancingName: RawRepresentable, CaseIterable, Hashable, Sendable
     package let rawValue: String
     /// The policy that the name stands for.
     package let policy: BalancingPolicy
-    /// Whether the name is current, old, or has another meaning here.
-    package let standing: Standing
+    /// Whether the name is current, deprecated, or has another meaning here.
+    package let validity: Validity
 
     /// What is to be said of the name.
-    package enum Standing: Hashable, Sendable {
+    package enum Validity: Hashable, Sendable {
         case current
-        case old
+        case deprecated
         /// It asks for what a gateway cannot do: its policy is used in its place.
         case meaningless
     }
@@ -44,7 +44,7 @@ package struct BalancingName: RawRepresentable, CaseIterable, Hashable, Sendable
     package static let allCases =
         BalancingPolicy.allCases.map { BalancingName($0.rawValue, $0, .current) } + [
             BalancingName("UNSPECIFIED", .usual, .current),
-            BalancingName("LEAST_CONN", .leastRequest, .old),
+            BalancingName("LEAST_CONN", .leastRequest, .deprecated),
             // Istio sends to the address that the client wrote, which at a gateway is the gateway's own.
             BalancingName("PASSTHROUGH", .usual, .meaningless),
         ]
@@ -55,9 +55,9 @@ package struct BalancingName: RawRepresentable, CaseIterable, Hashable, Sendable
         self = known
     }
 
-    private init(_ name: String, _ policy: BalancingPolicy, _ standing: Standing) {
+    private init(_ name: String, _ policy: BalancingPolicy, _ validity: Validity) {
         rawValue = name
         self.policy = policy
-        self.standing = standing
+        self.validity = validity
     }
 }

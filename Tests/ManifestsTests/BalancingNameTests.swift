@@ -20,7 +20,7 @@ import Testing
         let set = read(name.rawValue)
         let rule = set.inventory.destinationRules.first
         #expect(rule?.trafficPolicy?.loadBalancer?.simple?.value.policy == name.policy)
-        #expect(!set.hasErrors && set.diagnostics.isEmpty == (name.standing == .current))
+        #expect(!set.hasErrors && set.diagnostics.isEmpty == (name.validity == .current))
     }
 
     @Test func `is one of Istio's`() {

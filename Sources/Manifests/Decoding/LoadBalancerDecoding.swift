@@ -35,9 +35,9 @@ extension LoadBalancer {
 
     private static func comment(_ name: BalancingName, _ value: Value) {
         let policy = name.policy.rawValue
-        switch name.standing {
+        switch name.validity {
         case .current: break
-        case .old: value.warning("deprecated", "\(name.rawValue) is an old name", hint: "write \(policy)")
+        case .deprecated: value.warning("deprecated", "\(name.rawValue) is an old name", hint: "write \(policy)")
         case .meaningless:
             value.warning(
                 "no-effect", "\(name.rawValue) means nothing at a gateway; \(policy) is used",
