@@ -40,7 +40,7 @@ import Testing
         #expect(state.phase == .shakingHands && !state.isOpen)
         #expect(state.shookHands(.unfinished, at: began) == [] && state.phase == .shakingHands)
         #expect(state.shookHands(.done(isHTTP2: true), at: began + 7) == [.announce])
-        #expect(state.phase == .open(State.Standing(life: .heard(at: began + 7))))
+        #expect(state.phase == .open(State.Facts(life: .heard(at: began + 7))))
         #expect(state.isOpen && state.takesRequests && state.wasOpened && !state.hasAnswered)
     }
 
@@ -109,7 +109,7 @@ import Testing
         #expect(state.deadline == asked)
         #expect(state.look(at: asked - 1) == [])
         #expect(state.look(at: asked + 5) == [.ping])
-        #expect(state.phase == .open(State.Standing(life: .asked(at: asked + 5, heardAt: heard))))
+        #expect(state.phase == .open(State.Facts(life: .asked(at: asked + 5, heardAt: heard))))
         let over = asked + 5 + Int64(timing.pong)
         #expect(state.deadline == over)
         #expect(state.look(at: over - 1) == [] && state.isOpen)

@@ -14,13 +14,13 @@ struct APIConnectionState: Equatable {
         /// TLS' handshake is in progress.
         case shakingHands
         /// Requests can be sent.
-        case open(Standing)
-        /// Nothing comes of it any more. How it stood when it was open; nil: it never was.
-        case closed(Standing?)
+        case open(Facts)
+        /// Nothing comes of it any more. What was known of it when it was open; nil: it never was.
+        case closed(Facts?)
     }
 
     /// What is known of an open connection.
-    struct Standing: Equatable {
+    struct Facts: Equatable {
         var life: Life
         /// Whether it takes no new streams, and ends with the last one.
         var isDraining = false
@@ -78,11 +78,11 @@ struct APIConnectionState: Equatable {
         began = now
     }
 
-    private var standing: Standing? {
+    private var facts: Facts? {
         switch phase {
         case .connecting, .shakingHands: nil
-        case .open(let standing): standing
-        case .closed(let standing): standing
+        case .open(let facts): facts
+        case .closed(let facts): facts
         }
     }
 
@@ -91,13 +91,13 @@ struct APIConnectionState: Equatable {
     /// Whether it has ended.
     var isClosed: Bool { if case .closed = phase { true } else { false } }
     /// Whether the handshake was ever done.
-    var wasOpened: Bool { standing != nil }
+    var wasOpened: Bool { facts != nil }
     /// Whether any request was ever answered: a connection that never did counts as a failure to connect.
-    var hasAnswered: Bool { standing?.hasAnswered ?? false }
+    var hasAnswered: Bool { facts?.hasAnswered ?? false }
     /// Whether the server takes no new streams here.
-    var isDraining: Bool { standing?.isDraining ?? false }
+    var isDraining: Bool { facts?.isDraining ?? false }
     /// Whether it has carried a request whose answer is confidential.
-    var hasSecrets: Bool { standing?.hasSecrets ?? false }
+    var hasSecrets: Bool { facts?.hasSecrets ?? false }
     /// Whether streams may begin, as far as we know; the server may allow no more of them.
     var takesRequests: Bool { isOpen && !isDraining }
 
@@ -105,8 +105,8 @@ struct APIConnectionState: Equatable {
     var deadline: Int64? {
         switch phase {
         case .connecting, .shakingHands: began + Int64(timing.connect)
-        case .open(let standing):
-            switch standing.life {
+        case .open(let facts):
+            switch facts.life {
             case .heard(let time): time + Int64(timing.pingAfter)
             case .asked(let time, _): time + Int64(timing.pong)
             }
@@ -144,7 +144,7 @@ struct APIConnectionState: Equatable {
         case .done(isHTTP2: false):
             return lose("the server at \(address) does not speak HTTP/2, which this client needs (ALPN h2)")
         case .done(isHTTP2: true):
-            phase = .open(Standing(life: .heard(at: now)))
+            phase = .open(Facts(life: .heard(at: now)))
             return [.announce]
         }
     }
@@ -170,10 +170,10 @@ struct APIConnectionState: Equatable {
     /// No new streams begin; it ends with the last one.
     mutating func drain() { change { $0.isDraining = true } }
 
-    private mutating func change(_ edit: (inout Standing) -> Void) {
-        guard case .open(var standing) = phase else { return }
-        edit(&standing)
-        phase = .open(standing)
+    private mutating func change(_ edit: (inout Facts) -> Void) {
+        guard case .open(var facts) = phase else { return }
+        edit(&facts)
+        phase = .open(facts)
     }
 
     // MARK: its end
@@ -182,7 +182,7 @@ struct APIConnectionState: Equatable {
     /// was not reached in time, is over.
     mutating func look(at now: Int64) -> [Action] {
         guard let deadline, now >= deadline else { return [] }
-        switch standing?.life {
+        switch facts?.life {
         case nil: return lose("the server at \(address) did not answer within \(timing.connect) ms")
         case .heard(let time):
             change { $0.life = .asked(at: now, heardAt: time) }
@@ -217,7 +217,7 @@ struct APIConnectionState: Equatable {
 
     private mutating func end(with action: Action) -> [Action] {
         guard !isClosed else { return [] }
-        phase = .closed(standing)
+        phase = .closed(facts)
         return [action]
     }
 }
