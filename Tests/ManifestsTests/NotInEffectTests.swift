@@ -117,7 +117,7 @@ import Testing
     private static var documentation: String {
         var text = "| Field | | |\n|---|---|---|\n"
         for field in NotInEffect.fields {
-            let mark = field.fate == .closes ? "⊘" : "○"
+            let mark = field.consequence == .closes ? "⊘" : "○"
             let when = field.circumstances.isEmpty ? "" : " " + field.circumstances
             text += "| \(field.kind) `\(field.path)` | \(mark) |\(when) |\n"
         }

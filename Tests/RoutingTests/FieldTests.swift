@@ -46,9 +46,9 @@ import Testing
         case noted = "–"
         case refused = "an error"
 
-        init(_ fate: NotInEffect.Fate) {
+        init(_ consequence: NotInEffect.Consequence) {
             self =
-                switch fate {
+                switch consequence {
                 case .skipped: .skipped
                 case .closes: .closes
                 case .noConcern: .noted
@@ -57,15 +57,15 @@ import Testing
     }
 
     /// The line of `NotInEffect` that the field is listed in whatever its value, itself or as part of another.
-    static func listed(_ field: FieldList.Field) -> NotInEffect.Fate? {
+    static func listed(_ field: FieldList.Field) -> NotInEffect.Consequence? {
         (NotInEffect.fields + NotInEffect.noConcern).first {
             $0.kind == field.kind && !$0.isForSomeValues && "\(field.path).".hasPrefix($0.path + ".")
-        }?.fate
+        }?.consequence
     }
 
     private func mark(_ field: FieldList.Field, _ first: Outcome, _ second: Outcome) -> Mark? {
         let isReported = first.names(field) || second.names(field)
-        if let fate = Self.listed(field) { return isReported ? Mark(fate) : nil }
+        if let consequence = Self.listed(field) { return isReported ? Mark(consequence) : nil }
         if field.isRefused {
             guard first.errors.isEmpty, !second.errors.isEmpty else { return nil }
             if second.names(field) { return .refused }

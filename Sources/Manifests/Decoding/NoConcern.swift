@@ -28,6 +28,6 @@ extension NotInEffect {
 extension NotInEffect.Field {
     fileprivate static func leavesAlone(_ kind: String, _ path: String, _ reason: String) -> Self {
         Self(
-            kind: kind, path: path, fate: .noConcern, condition: "", values: .any, hint: reason, judge: nil)
+            kind: kind, path: path, consequence: .noConcern, condition: "", values: .any, hint: reason, judge: nil)
     }
 }

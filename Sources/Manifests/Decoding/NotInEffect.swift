@@ -7,7 +7,7 @@
 /// is *skipped*, with a warning.
 package enum NotInEffect {
     /// What happens to the requests of a part that uses a field.
-    package enum Fate: Sendable {
+    package enum Consequence: Sendable {
         /// They are served without the field.
         case skipped
         /// They are not served; see `ClosingField`.
@@ -23,19 +23,19 @@ package enum NotInEffect {
         /// every traffic policy of a DestinationRule.
         package let path: String
         /// What happens to the requests of its part.
-        package let fate: Fate
-        /// When it has this fate, as text for the documents; empty if always.
+        package let consequence: Consequence
+        /// When it has this consequence, as text for the documents; empty if always.
         package let condition: String
         /// The values that ask for something; with others the field says what is so anyway.
         let values: Values
         let hint: String?
         /// Whether an empty value asks for something, too.
         var meansSomethingEmpty = false
-        /// Decides the fate of a value. Its result is nil if the value asks for nothing, or for what is the case
+        /// Decides what a value leads to. Its result is nil if the value asks for nothing, or for what is the case
         /// anyway. Without a judge, `values` and `meansSomethingEmpty` decide.
         let judge: Judge?
 
-        /// Whether it has this fate with some values only.
+        /// Whether it has this consequence with some values only.
         package var isForSomeValues: Bool { values != .any }
 
         /// For which values, and when, as text for the documents.
@@ -48,21 +48,24 @@ package enum NotInEffect {
             return [which, condition].filter { !$0.isEmpty }.joined(separator: "; ")
         }
 
-        typealias Judge = @Sendable (Value) -> Fate?
+        typealias Judge = @Sendable (Value) -> Consequence?
 
         static func skips(
             _ kind: String, _ path: String, _ values: Values = .any, when condition: String = "",
             hint: String? = nil, by judge: Judge? = nil
         ) -> Field {
             Field(
-                kind: kind, path: path, fate: .skipped, condition: condition, values: values, hint: hint, judge: judge)
+                kind: kind, path: path, consequence: .skipped, condition: condition, values: values, hint: hint,
+                judge: judge)
         }
 
         static func closes(
             _ kind: String, _ path: String, _ values: Values = .any, when condition: String = "",
             by judge: Judge? = nil
         ) -> Field {
-            Field(kind: kind, path: path, fate: .closes, condition: condition, values: values, hint: nil, judge: judge)
+            Field(
+                kind: kind, path: path, consequence: .closes, condition: condition, values: values, hint: nil,
+                judge: judge)
         }
 
         var evenEmpty: Field {
@@ -72,7 +75,7 @@ package enum NotInEffect {
         }
     }
 
-    /// Which values of a scalar have the field's fate.
+    /// Which values of a scalar have the field's consequence.
     enum Values: Sendable, Equatable {
         case any
         /// One of these, which are in capitals; the value may be in any case.

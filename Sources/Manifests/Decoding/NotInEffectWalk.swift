@@ -39,9 +39,9 @@ extension NotInEffect {
         guard !asksForNothing(value, field) else { return }
         let isScalar = value.decoder.tree[value.node].isScalar
         guard field.values == .any || (isScalar && field.values.holds(for: value.raw)) else { return }
-        guard let fate = field.judge.map({ $0(value) }) ?? field.fate else { return }
+        guard let consequence = field.judge.map({ $0(value) }) ?? field.consequence else { return }
         let decidingValue = field.values == .any ? nil : value.raw
-        switch fate {
+        switch consequence {
         case .skipped:
             let written = decidingValue.map { "\(value.path): \($0)" } ?? value.path
             value.warning(code, "`\(written)` is not in effect yet: skipped", hint: field.hint)
