@@ -40,25 +40,25 @@ struct StatusVerdict: Sendable, Equatable {
         for object in loaded.objects where object.place.isInFile { inFiles.insert(object.identity) }
         return basis.generations.map { identity, generation in
             let found = problems[identity] ?? []
-            let fate: Fate =
+            let version: VersionInEffect =
                 inFiles.contains(identity)
                 ? .inAFile : kept.contains(identity) ? .older : basis.rejected.contains(identity) ? .none : .newest
             let isRouting = identity.kind == "Gateway" || identity.kind == "VirtualService"
             return StatusVerdict(
-                object: identity, own: status(fate, found, generation, basis.delegates[identity]),
-                isWanted: isRouting ? basis.concerned.contains(identity) : !found.isEmpty || fate != .newest)
+                object: identity, own: status(version, found, generation, basis.delegates[identity]),
+                isWanted: isRouting ? basis.concerned.contains(identity) : !found.isEmpty || version != .newest)
         }
     }
 
     /// Which version of an object is in effect.
-    private enum Fate { case newest, older, none, inAFile }
+    private enum VersionInEffect { case newest, older, none, inAFile }
 
     private static func status(
-        _ fate: Fate, _ found: [Diagnostic], _ generation: Int, _ parents: DelegateParents?
+        _ version: VersionInEffect, _ found: [Diagnostic], _ generation: Int, _ parents: DelegateParents?
     ) -> OwnStatus {
         let hasErrors = found.contains { $0.severity == .error }
         let (isTrue, reason, lead): (Bool, String, String) =
-            switch fate {
+            switch version {
             case .inAFile:
                 (false, "DefinedInAFile", "A file of the gateway defines this object, too: the file's counts.")
             case .older: (false, "OlderVersionInEffect", "This version has errors: the last good one stays in effect.")

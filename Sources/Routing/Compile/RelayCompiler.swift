@@ -16,7 +16,7 @@ final class RelayCompiler {
     private var tcpRoutes: [ServerKey: Int?] = [:]
     private var routes: [RouteKey: Int] = [:]
     /// What became of each rule or match on the servers that were compiled.
-    private var fates: [Part: Fate] = [:]
+    private var uses: [Part: Use] = [:]
 
     /// A match of a `tls` rule, or a `tcp` rule as a whole.
     struct Part: Hashable {
@@ -25,7 +25,7 @@ final class RelayCompiler {
         let match: Int?
     }
 
-    private enum Fate {
+    private enum Use {
         case used
         case hidden(Diagnostic)
     }
@@ -72,7 +72,7 @@ final class RelayCompiler {
                     hide(part, unreached(rule, service, behind: services[winner.service], winner.rule.place))
                     continue
                 }
-                fates[part] = .used
+                uses[part] = .used
                 reportIgnored(rule.matches, service)
                 let made = route(
                     "tcp/\(index)", rule.destinations, isBroken: rule.isBroken, service, rule.place, member)
@@ -126,7 +126,7 @@ final class RelayCompiler {
                 }
                 if taken.taker(of: wanted) != nil { continue }
                 guard taken.add(wanted, part, match.place) else { return false }
-                fates[part] = .used
+                uses[part] = .used
                 reportIgnored([match], service)
                 let route = route(
                     "tls/\(index)", rule.destinations, isBroken: rule.isBroken, service, rule.place, member)
@@ -223,7 +223,7 @@ final class RelayCompiler {
     }
 
     private func hide(_ part: Part, _ report: @autoclosure () -> Diagnostic) {
-        if fates[part] == nil { fates[part] = .hidden(report()) }
+        if uses[part] == nil { uses[part] = .hidden(report()) }
     }
 }
 
@@ -289,7 +289,7 @@ extension RelayCompiler {
     private func report(
         _ part: Part, _ service: VirtualService, _ place: SourcePlace, _ path: FieldPath, _ reason: String
     ) {
-        switch fates[part] {
+        switch uses[part] {
         case .used: break
         case .hidden(let report): problems.add(report)
         case nil:
