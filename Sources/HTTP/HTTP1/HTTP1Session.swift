@@ -98,7 +98,7 @@ package import Octets
 
     /// Appends what there is to send, until `out` has `limit` octets.
     package func flush(into out: OctetBuffer, limit: Int) {
-        guard out.count < limit, let output else { return }
+        guard out.count < limit, let output = output.take() else { return }
         if out.isEmpty, output.count <= limit {
             stream?.flushed(output.count)
             out.swapContents(with: output)
@@ -107,9 +107,8 @@ package import Octets
             stream?.flushed(part.count)
             out.append(part)
             output.take(part.count)
-            guard output.isEmpty else { return }
+            guard output.isEmpty else { return self.output = output }
         }
-        self.output = nil
         if outputBody > 0, let owner = stream?.owner {
             taken.append(TakenOctets(slot: number, owner: owner, count: outputBody))
         }
