@@ -153,8 +153,11 @@ final class ConnectionLists {
             if isLong() { break }
         }
         behind = 0
-        reading.replaceSubrange(..<count, with: kept)
-        kept.removeAll(keepingCapacity: true)
+        reading.removeFirst(count)
+        if !kept.isEmpty {
+            reading.insert(contentsOf: kept, at: 0)
+            kept.removeAll(keepingCapacity: true)
+        }
         reading.append(contentsOf: unread)
         swap(&reading, &unread)
         reading.removeAll(keepingCapacity: true)
