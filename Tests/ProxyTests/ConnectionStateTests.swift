@@ -257,6 +257,23 @@ import Testing
         #expect(order == [0, 2, 1, 0, 2])
     }
 
+    /// Relays are read when they have an event, although they are listed.
+    @Test func `read the one behind those that have their part of every turn before it comes to the list`() {
+        let lists = ConnectionLists()
+        let (busy, last) = ((0..<5).map { _ in connection() }, connection())
+        for each in busy + [last] { lists.listForReading(each) }
+        for _ in 0..<3 {
+            lists.turnBegins()
+            for each in busy { lists.listServed(each) }
+            var isRead = false
+            lists.readLeftOver(isLong: { false }) { each in
+                isRead = each === last
+                lists.listServed(each)
+            }
+            #expect(isRead && lists.hasUnread)
+        }
+    }
+
     @Test func `flush on in the next turn what has sent its part of this one, unless it was closed`() {
         let lists = ConnectionLists()
         let (first, second) = (connection(), connection())

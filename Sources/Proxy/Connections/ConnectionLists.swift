@@ -23,7 +23,7 @@ final class ConnectionLists {
     /// How many of those that earlier turns left are still to be read in this one.
     private var behind = 0
     /// Whether others than the connection that is read now wait for this turn or the next one.
-    var haveOthers: Bool { !unread.isEmpty || behind > 0 }
+    var haveOthers: Bool { !unread.isEmpty || behind > 0 || !kept.isEmpty }
 
     /// A turn begins: each connection may have its part of it.
     func turnBegins() { turn &+= 1 }
@@ -132,19 +132,21 @@ final class ConnectionLists {
 
     /// Reads on where earlier turns left octets: a few connections in a turn, at least one, and the others in the next
     /// ones. Between them, connections with new events are served. Those that had their part of this turn keep their
-    /// places.
+    /// places, and take nobody else's; they are no more than a turn has events and left-overs.
     /// - Parameter isLong: whether the turn is long enough without a further one.
     func readLeftOver(isLong: () -> Bool, _ read: (Connection) -> Void) {
         guard !unread.isEmpty else { return }
         swap(&reading, &unread)
-        var count = 0
-        for connection in reading.prefix(Self.leftOverPerTurn) {
+        var (count, served) = (0, 0)
+        while count < reading.count, served < Self.leftOverPerTurn {
+            let connection = reading[count]
             count += 1
             behind = reading.count - count
             guard !isServed(connection) else {
                 kept.append(connection)
                 continue
             }
+            served += 1
             connection.isUnread = false
             // What was paused or held since is listed again when it may go on.
             guard connection.state.reading == .listed, !connection.isClosed else { continue }
