@@ -274,6 +274,16 @@ import Testing
         }
     }
 
+    @Test func `count the writes of a turn, of each connection by itself`() {
+        let lists = ConnectionLists()
+        let (first, second) = (connection(), connection())
+        let taken = [first, first, first, second].map { lists.takeWrite(to: $0, most: 2) }
+        #expect(taken == [true, true, false, true])
+        lists.turnBegins()
+        let isFree = lists.takeWrite(to: first, most: 2)
+        #expect(isFree)
+    }
+
     @Test func `flush on in the next turn what has sent its part of this one, unless it was closed`() {
         let lists = ConnectionLists()
         let (first, second) = (connection(), connection())

@@ -121,8 +121,42 @@ import Testing
         let first = client.octets().count
         if writes == 1 { #expect(first > octets / 2 && first <= ConnectionOutput.octetsPerWrite) }
         if writes == 2 { #expect(first > octets) }
+        #expect(bench.worker.hasMoreToDo == (writes == 1), "the worker sleeps before all is sent, or when it is")
         bench.settle()
-        #expect((writes == 1) == !client.octets().isEmpty && !client.isEnded)
+        #expect((writes == 1) == !client.octets().isEmpty && !client.isEnded && !bench.worker.hasMoreToDo)
+    }
+
+    @Test func `answers as many requests that came together as it may write, and the others in the next ones`() throws {
+        var limits = Limits()
+        limits.turn.mostWrites = 2
+        // So large that the next request is not read before it is sent.
+        let body = String(repeating: "x", count: 70_000)
+        let bench = try Bench(limits: limits, rule: "directResponse: {status: 418, body: {string: \(body)}}")
+        let client = try bench.client()
+        client.send(String(repeating: Self.get, count: 5))
+        var answers: [Int] = []
+        for _ in 0..<4 {
+            bench.worker.turn(isHurried: true)
+            answers.append(client.text().ranges(of: "HTTP/1.1 418").count)
+        }
+        #expect(answers.allSatisfy { $0 <= 2 } && answers.reduce(0, +) == 5, "\(answers)")
+    }
+
+    @Test func `reads a bounded part of a body, and the rest in the next ones`() throws {
+        var limits = Limits()
+        limits.turn.mostReads = 1
+        let bench = try Bench(limits: limits)
+        let server = try bench.server()
+        let head = "POST /f HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n"
+        let client = try bench.client(sending: head + "Q")
+        let endpoint = try #require(try server.accept())
+        #expect(endpoint.text().hasSuffix("Q"))
+        client.send(String(repeating: "Q", count: 99_999))    // less than the kernel takes at a time
+        bench.worker.turn(isHurried: true)
+        let first = endpoint.octets().count
+        #expect(first > 0 && first <= Connections.inputOctets && bench.worker.hasMoreToDo)
+        bench.settle()
+        #expect(first + endpoint.octets().count == 99_999)
     }
 
     @Test func `moves little of large bodies in a turn when many have one`() throws {

@@ -17,7 +17,9 @@ final class Connection {
 
     var isDirty = false    // listed for a flush at the end of the turn
     var isUnread = false    // listed to be read without another event
-    var servedTurn: UInt32 = 0    // the last one of which it has had its part; see ConnectionLists
+    // See ConnectionLists.
+    var servedTurn: UInt32 = 0    // the last one of which it has had its part of reading
+    var writes: (turn: UInt32, count: Int) = (0, 0)    // to its socket, in that turn
     private var workload: Int32 = 0    // of its last readings, the newest half of it
     var pendingOutput: OctetBuffer?    // what the kernel did not take
     var endsSide = false    // our side ends when all is sent; the peer's is still read

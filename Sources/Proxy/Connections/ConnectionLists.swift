@@ -36,6 +36,16 @@ final class ConnectionLists {
         dirty.append(Unretained(connection))
     }
 
+    /// Counts a write to the connection's socket in this turn.
+    /// - Returns: whether it may be made; else the connection is to be flushed in the next turn.
+    @inline(__always)
+    func takeWrite(to connection: Connection, most: Int) -> Bool {
+        if connection.writes.turn != turn { connection.writes = (turn, 0) }
+        guard connection.writes.count < most else { return false }
+        connection.writes.count += 1
+        return true
+    }
+
     /// Has the connection flushed further in the next turn: it has sent what it may in this one.
     func flushNextTurn(_ connection: Connection) {
         guard !connection.isDirty else { return }

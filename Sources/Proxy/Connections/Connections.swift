@@ -245,13 +245,18 @@ final class Connections {
     /// Sends what the session has to say, as much as the kernel takes.
     func flush(_ connection: Connection) {
         guard connection.isOpen else { return }
+        if connection.pendingOutput != nil, connection.state.writing == .free,
+            !lists.takeWrite(to: connection, most: services.limits.turn.mostWrites)
+        {
+            return lists.flushNextTurn(connection)
+        }
         guard connection.state.writing == .free, isSent(output.sendPending(of: connection), connection) else {
             // Streams may have come to their end meanwhile: their requests must not pile up until somebody reads.
             if !connection.isClosed, connection.session.isHTTP2 { actOnEvents(of: connection) }
             if !connection.isClosed { abandonIfUseless(connection) }
             return
         }
-        for _ in 0..<services.limits.turn.mostWrites {
+        while lists.takeWrite(to: connection, most: services.limits.turn.mostWrites) {
             let (count, end) = output.send(of: connection)
             let isSent = isSent(end, connection)
             actOnEvents(of: connection)

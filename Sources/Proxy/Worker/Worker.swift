@@ -122,11 +122,14 @@ package enum WorkerMessage: Sendable, Equatable {
         connections.relays = nil
     }
 
+    /// Whether the turn before has left something: the next one does not wait for events.
+    var hasMoreToDo: Bool { services.lists.hasUnread || services.lists.hasUnsent || upstreams.hasUnserved }
+
     /// One turn, always in this order.
     /// - Parameter isHurried: it does not wait for events.
     func turn(isHurried: Bool = false) {
         let count = loop.wait(
-            isHurried: isHurried || services.lists.hasUnread || services.lists.hasUnsent || upstreams.hasUnserved,
+            isHurried: isHurried || hasMoreToDo,
             mayAsk: exchanges.count <= BusyPolling.requestsLimit)
         services.pools.second = UInt32(truncatingIfNeeded: loop.now.nanoseconds / 1_000_000_000)
         services.pools.work = 0
