@@ -107,14 +107,18 @@ package import Octets
             stream?.flushed(part.count)
             out.append(part)
             output.take(part.count)
-            guard output.isEmpty else { return self.output = output }
         }
-        if outputBody > 0, let owner = stream?.owner {
-            taken.append(TakenOctets(slot: number, owner: owner, count: outputBody))
+        // The body is behind everything else.
+        let left = min(outputBody, output.count)
+        if outputBody > left, let owner = stream?.owner {
+            taken.append(TakenOctets(slot: number, owner: owner, count: outputBody - left))
         }
-        outputBody = 0
-        pools.give(output)
+        outputBody = left
+        if output.isEmpty { pools.give(output) } else { self.output = output }
     }
+
+    /// Octets that `flush` has not given yet.
+    package var unsentOctets: Int { output?.count ?? 0 }
 
     /// Whether `flush` would have something to give.
     package var wantsFlush: Bool { output != nil }

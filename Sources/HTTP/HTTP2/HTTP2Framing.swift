@@ -15,6 +15,9 @@ extension HTTP2Session {
     /// the ends of streams, so their octets are bounded here.
     package var isReadPaused: Bool { isServer && outCount >= 2 * Self.mostFramedOctets }
 
+    /// Octets of frames that `flush` has not given yet.
+    package var unsentOctets: Int { outCount }
+
     /// Gives what there is to send, up to about `limit` octets in `sink`.
     package func flush(into sink: OctetBuffer, limit: Int) {
         isStarted = true

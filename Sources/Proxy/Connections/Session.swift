@@ -181,6 +181,15 @@ enum Session {
         }
     }
 
+    /// Octets of messages that are ready to be sent, and that the next flushes take.
+    var unsentOctets: Int {
+        switch self {
+        case .undecided: 0
+        case .http1(let session): session { $0.unsentOctets }
+        case .http2(let session): session { $0.unsentOctets }
+        }
+    }
+
     /// Ends this side of the stream, with trailers or without.
     func finish(_ slot: Int, trailers: HeaderBlock? = nil) {
         switch self {

@@ -53,9 +53,11 @@ final class Hoards {
     private func endConnections(_ wanted: Int, stuckOnly: Bool) -> Int {
         var found: [(octets: Int, connection: Connection)] = []
         services.loop.forEachConnection { connection in
-            guard let pending = connection.pendingOutput, pending.count >= Self.least else { return }
+            guard let pending = connection.pendingOutput else { return }
+            let octets = pending.count + connection.session.unsentOctets
             let still = services.loop.now.nanoseconds(since: connection.state.lastActive)
-            if !stuckOnly || still >= Self.stillness { found.append((pending.count, connection)) }
+            guard octets >= Self.least, !stuckOnly || still >= Self.stillness else { return }
+            found.append((octets, connection))
         }
         var given = 0
         for (octets, connection) in found.sorted(by: { $0.octets > $1.octets }) {
