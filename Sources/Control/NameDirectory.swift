@@ -45,7 +45,7 @@ final class NameDirectory: Sendable {
 
     /// Names that the configuration wants resolved from now on.
     func want(_ names: Set<String>) {
-        let hasNew = state.withLock { $0.want(names) }
+        let hasNew = state.withLock { $0.want(names, at: .now()) }
         if hasNew { bell.post(()) }
     }
 
@@ -55,18 +55,19 @@ final class NameDirectory: Sendable {
     /// How long a load waits for the first answers for names that are new.
     static let longestWait = Duration.seconds(1)
 
-    /// Waits until names that a load is the first to want were looked up, with or without success: a route that it
-    /// leads to them would find no endpoint until then. A name that is in effect and whose server says nothing delays
-    /// no load again. One caller at a time.
+    /// Waits until names that a load is about to want were looked up, with or without success: a route that it leads to
+    /// them would find no endpoint until then. A name that is in effect, and whose server has said nothing for as long,
+    /// delays no load. One caller at a time.
     /// - Parameter limit: ends it early.
-    /// - Returns: whether all of the new ones were.
+    /// - Returns: whether all that were awaited were.
     func waitForAnswers(
         of names: Set<String>, for longestWait: Duration = NameDirectory.longestWait, limit: LoadLimit
     ) -> Bool {
-        let ((hasNew, awaited), end) = (state.withLock { $0.expect(names) }, MonotonicTime.now() + longestWait)
+        let now = MonotonicTime.now()
+        let (hasNew, awaited) = state.withLock { $0.expect(names, at: now, longest: longestWait) }
         if hasNew { bell.post(()) }
         while !state.withLock({ $0.areTried(awaited) }) {
-            guard MonotonicTime.now() < end, !limit.isOver else { return false }
+            guard MonotonicTime.now() < now + longestWait, !limit.isOver else { return false }
             _ = DescriptorWait.untilReadable(answers.descriptor, milliseconds: 50)
             _ = answers.takeAll()
         }

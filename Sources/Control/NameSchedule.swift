@@ -4,6 +4,7 @@ internal import Reactor
 struct NameSchedule {
     private struct Name {
         let generation: Int    // the number of the `want` that had it first
+        let wanted: MonotonicTime    // since when
         var isTried = false
         var isRunning = false
         var due: MonotonicTime
@@ -44,22 +45,29 @@ struct NameSchedule {
     private var nextLook: MonotonicTime? = MonotonicTime(nanoseconds: 0)
 
     /// - Returns: whether one of them is new.
-    mutating func want(_ names: Set<String>) -> Bool {
+    mutating func want(_ names: Set<String>, at now: MonotonicTime) -> Bool {
         first = first?.intersection(names) ?? names
         inEffect = names
-        return lookUp(inEffect.union(expected))
+        return lookUp(inEffect.union(expected), at: now)
     }
 
     /// Names that are wanted as soon as a load takes effect; those of the load before it are not expected any more.
-    /// - Returns: whether one of them is new, and those that the configuration in effect does not want and that have
-    ///   not been looked up: a route that changes to one of them would lose its endpoints.
-    mutating func expect(_ names: Set<String>) -> (hasNew: Bool, awaited: Set<String>) {
+    /// - Returns: whether one of them is new, and those that have not been looked up: a route that changes to one of
+    ///   them would lose its endpoints. Without names in effect that have been looked up for longer than `longest`:
+    ///   their servers say nothing, and may go on so.
+    mutating func expect(
+        _ names: Set<String>, at now: MonotonicTime, longest: Duration
+    ) -> (hasNew: Bool, awaited: Set<String>) {
         expected = names
-        let hasNew = lookUp(inEffect.union(expected))
-        return (hasNew, names.subtracting(inEffect).filter { !areTried([$0]) })
+        let hasNew = lookUp(inEffect.union(expected), at: now)
+        let awaited = names.filter { name in
+            guard let known = self.names[name], !known.isTried else { return false }
+            return !inEffect.contains(name) || now < known.wanted + longest
+        }
+        return (hasNew, awaited)
     }
 
-    private mutating func lookUp(_ wanted: Set<String>) -> Bool {
+    private mutating func lookUp(_ wanted: Set<String>, at now: MonotonicTime) -> Bool {
         generation += 1
         // An answer outlives its name by one load: a definition that is broken for a moment comes back.
         let kept = wanted.union(self.wanted)
@@ -68,7 +76,9 @@ struct NameSchedule {
         names = names.filter { wanted.contains($0.key) || $0.value.isRunning }
         self.wanted = wanted
         let new = wanted.subtracting(names.keys)
-        for name in new { names[name] = Name(generation: generation, due: MonotonicTime(nanoseconds: 0)) }
+        for name in new {
+            names[name] = Name(generation: generation, wanted: now, due: MonotonicTime(nanoseconds: 0))
+        }
         if names.count < slowDomains.count { slowDomains.formIntersection(names.keys.map(Self.domain)) }
         if !new.isEmpty { nextLook = MonotonicTime(nanoseconds: 0) }
         return !new.isEmpty

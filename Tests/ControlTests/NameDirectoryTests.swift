@@ -94,31 +94,45 @@ import Testing
         #expect(names.directory.waitForAnswers(of: silent, for: .seconds(1000), limit: LoadLimit()))
     }
 
-    @Test func `is waited for by the load that is the first to want it, and by no later one`() throws {
+    @Test func `is waited for while it is new, and by no later load`() throws {
         let names = try SilentNames()
         let silent: Set = ["a.silent.test", "b.good.test"]
         #expect(!names.directory.waitForAnswers(of: silent, for: .milliseconds(20), limit: LoadLimit()))
         names.directory.want(silent)    // it took effect without its addresses
-        #expect(names.directory.waitForAnswers(of: silent, for: .seconds(1000), limit: LoadLimit()))
+        #expect(names.directory.waitForAnswers(of: silent, for: .milliseconds(20), limit: LoadLimit()))
         let more = silent.union(["c.silent.test"])
         #expect(!names.directory.waitForAnswers(of: more, for: .milliseconds(20), limit: LoadLimit()))
         names.release()
     }
 
-    @Test func `of a load that takes effect later is kept while others are wanted`() throws {
+    @Test func `is awaited in effect until it was looked up for a second, and not in effect always`() {
+        let start = MonotonicTime(nanoseconds: 1_000_000_000)
         var schedule = NameSchedule()
-        _ = schedule.want(["old.test"])
-        let (isNew, awaited) = schedule.expect(["new.test"])
+        _ = schedule.want(["silent.test"], at: start)
+        for (milliseconds, isAwaited) in [(0, true), (999, true), (1000, false)] {
+            let later = start + .milliseconds(milliseconds)
+            let (_, awaited) = schedule.expect(["silent.test", "new.test"], at: later, longest: .seconds(1))
+            #expect(awaited == (isAwaited ? ["silent.test", "new.test"] : ["new.test"]))
+        }
+        let (_, later) = schedule.expect(["new.test"], at: start + .seconds(9), longest: .seconds(1))
+        #expect(later == ["new.test"])
+    }
+
+    @Test func `of a load that takes effect later is kept while others are wanted`() throws {
+        let start = MonotonicTime(nanoseconds: 1)
+        var schedule = NameSchedule()
+        _ = schedule.want(["old.test"], at: start)
+        let (isNew, awaited) = schedule.expect(["new.test"], at: start, longest: .seconds(1))
         #expect(isNew && awaited == ["new.test"] && !schedule.areTried(awaited))
         _ = schedule.takeDue(now: MonotonicTime(nanoseconds: 1))
         for _ in 0..<3 {
             _ = schedule.ended("new.test", ["10.0.0.1"], nil, isSlow: false, next: MonotonicTime(nanoseconds: 2))
-            let hasNew = schedule.want(["old.test"])    // endpoints of the plan in effect have changed
+            let hasNew = schedule.want(["old.test"], at: start)    // endpoints of the plan in effect have changed
             #expect(!hasNew)
         }
         #expect(schedule.areTried(["new.test"]) && schedule.addresses["new.test"] == ["10.0.0.1"])
-        _ = schedule.expect([])
-        _ = schedule.want(["old.test"])
+        _ = schedule.expect([], at: start, longest: .seconds(1))
+        _ = schedule.want(["old.test"], at: start)
         #expect(schedule.addresses["new.test"] == nil)
     }
 
@@ -138,13 +152,13 @@ import Testing
 
     @Test func `gives names of slow domains half of the places, and the other half to others`() {
         var schedule = NameSchedule()
-        _ = schedule.want(["x.slow.test", "x.late.test"])
+        _ = schedule.want(["x.slow.test", "x.late.test"], at: start)
         _ = schedule.takeDue(now: start)
         for name in ["x.slow.test", "x.late.test"] {
             _ = schedule.ended(name, [], "gone", isSlow: true, next: after(.seconds(25)))
         }
         let slow = Set((0..<100).flatMap { ["a\($0).slow.test", "a\($0).late.test"] })
-        _ = schedule.want(slow.union(["good.test"]))
+        _ = schedule.want(slow.union(["good.test"]), at: start)
         let taken = schedule.takeDue(now: after(.seconds(10)))
         #expect(taken.first == "good.test")
         #expect(taken.count == 1 + NameSchedule.mostOfDomain)
@@ -154,10 +168,10 @@ import Testing
 
     @Test func `notes that names wait when all places are taken, and not before`() {
         var schedule = NameSchedule()
-        _ = schedule.want(Set((0..<NameSchedule.mostAtOnce).map { "a.d\($0).test" }))
+        _ = schedule.want(Set((0..<NameSchedule.mostAtOnce).map { "a.d\($0).test" }), at: start)
         #expect(schedule.takeDue(now: start).count == NameSchedule.mostAtOnce && schedule.takeWaits() == 0)
         var crowded = NameSchedule()
-        _ = crowded.want(Set((0...NameSchedule.mostAtOnce).map { "a.d\($0).test" }))
+        _ = crowded.want(Set((0...NameSchedule.mostAtOnce).map { "a.d\($0).test" }), at: start)
         #expect(crowded.takeDue(now: start).count == NameSchedule.mostAtOnce)
         let waits = crowded.takeWaits()
         #expect(waits == 1 && crowded.takeWaits() == 0)
@@ -167,10 +181,10 @@ import Testing
         var schedule = NameSchedule()
         var now = start
         let names = Set((0..<100).map { "a\($0).test.test" })
-        _ = schedule.want(names)
+        _ = schedule.want(names, at: start)
         var running = schedule.takeDue(now: now)
         #expect(running.count == NameSchedule.mostOfDomain)
-        _ = schedule.want(names.union(["new.test.test"]))
+        _ = schedule.want(names.union(["new.test.test"]), at: start)
         var order: [String] = []
         while let name = running.popLast() {
             order.append(name)
@@ -185,10 +199,10 @@ import Testing
 
     @Test func `looks a name up again when it is due, and not one that is not wanted any more`() {
         var schedule = NameSchedule()
-        _ = schedule.want(["a.test", "b.test"])
+        _ = schedule.want(["a.test", "b.test"], at: start)
         let first = schedule.takeDue(now: start)
         #expect(first.sorted() == ["a.test", "b.test"])
-        _ = schedule.want(["a.test"])
+        _ = schedule.want(["a.test"], at: start)
         for name in ["a.test", "b.test"] {
             _ = schedule.ended(name, ["10.0.0.1"], nil, isSlow: false, next: after(.seconds(15)))
         }
@@ -201,7 +215,7 @@ import Testing
 
     @Test func `tells a failure once, when it begins`() {
         var schedule = NameSchedule()
-        _ = schedule.want(["a.test"])
+        _ = schedule.want(["a.test"], at: start)
         for _ in 0..<3 { _ = schedule.ended("a.test", [], "gone", isSlow: false, next: start) }
         let (told, again) = (schedule.takeNewFailures(), schedule.takeNewFailures())
         #expect(told == ["a.test": "gone"])

@@ -21,7 +21,7 @@ final class WantedObjects: Sendable {
         /// The Secrets that are watched: those of the plan in effect, and of a load that is tried.
         var watched: Set<SecretName> = []
         var watchesNodes = false
-        /// What the plan in effect was loaded with, or has waited for long enough.
+        /// What the plan in effect was loaded with, or has waited for as long as it may.
         var inEffect: Set<SecretName> = []
         var hasNodes = false
         /// What the load that is under way is the first to want.
