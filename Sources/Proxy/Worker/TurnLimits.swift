@@ -6,7 +6,7 @@ package struct TurnLimits: Sendable {
     /// Writes to a connection, of `ConnectionOutput.octetsPerWrite` each.
     package var mostWrites = 8
     /// Reads of a side of a relay, of `Relays.inputOctets` or a pipe each.
-    package var mostRelayReads = 8
+    package var mostRelayReads = 4
     /// Turns of accepting at a listener's end: with `Listeners.acceptsPerTurn` they take four times what the kernel
     /// lets in, which is 4,096.
     package var mostLastAccepts = 256
