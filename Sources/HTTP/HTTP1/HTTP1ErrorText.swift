@@ -1,9 +1,13 @@
 /// What operators read of a message that was refused.
 extension HTTP1Error {
-    /// What was wrong, as a part of a sentence: the answer's own, without its capital and its full stop.
+    /// What was wrong, as a part of a sentence: the answer's own, without its capital and its full stop. It is said of
+    /// messages of both sides, whose limits differ; docs/limits.md has them.
     package var sentence: String {
-        let text = body.description
-        return text.prefix(1).lowercased() + text.dropFirst().dropLast()
+        switch self {
+        case .headersTooLarge: "the header section or the trailers are larger than the limit"
+        case .tooManyHeaders: "the header section or the trailers have more fields than the limit"
+        default: body.prefix(1).lowercased() + body.dropFirst().dropLast()
+        }
     }
 
     /// Where that is said.
