@@ -6,7 +6,8 @@ internal import Octets
 struct FileFinder {
     /// The largest file.
     static let maximumOctets = 64 << 20
-    private static let maximumDepth = 32
+    /// The most folders of one path, with the one that was named.
+    static let maximumDepth = 32
     /// The largest number of files and folders. A link to `/` or `/proc` leads to more than anyone wants to read.
     static let maximumEntries = 250_000
     private static let endings = [".yaml", ".yml", ".json"]
@@ -56,7 +57,14 @@ struct FileFinder {
     /// Visits the files of a folder. Returns how many there were.
     private mutating func find(inFolder path: String, _ status: stat, depth: Int) -> Int {
         // A link to a folder above would never end.
-        guard depth < Self.maximumDepth, isNew(status) else { return 0 }
+        guard isNew(status) else { return 0 }
+        guard depth < Self.maximumDepth else {
+            visit(
+                .unreadable(
+                    name: path, message: "more than \(Self.maximumDepth) folders deep: what is in it is not read",
+                    hint: "move the definitions up, or name the folder by itself"))
+            return 1
+        }
         guard let names = names(in: path) else { return 1 }
         var count = 0
         // All names are found before the first file is read: they live longer than the objects, and would otherwise lie

@@ -89,6 +89,20 @@ private func service(_ name: String) -> String {
         #expect(problems == ["more than 10 files and folders in all"])
     }
 
+    @Test func `reads folders 32 deep, and reports one that is deeper`() {
+        let folder = TemporaryFolder()
+        // The folder itself is the first.
+        let deep = (2...FileFinder.maximumDepth).map { "f\($0)" }.joined(separator: "/")
+        #expect(folder.run("mkdir -p '\(deep)/more'"))
+        folder.write("\(deep)/a.yaml", service("a"))
+        folder.write("\(deep)/more/b.yaml", service("b"))
+        let set = ManifestReader.load(paths: [folder.path])
+        #expect(set.inventory.services.map(\.meta.name) == ["a"])
+        #expect(set.hasErrors && set.diagnostics.text.contains("more than 32 folders deep"), "\(set.diagnostics.text)")
+        #expect(folder.run("rm -r '\(deep)/more'"))
+        #expect(!ManifestReader.load(paths: [folder.path]).hasErrors)
+    }
+
     @Test func `refuses a file of more than 64 MiB`() {
         let folder = TemporaryFolder()
         let name = folder.write("large.yaml", service("a"))
@@ -126,6 +140,19 @@ private func service(_ name: String) -> String {
         let set = load(text)
         #expect(set.diagnostics.map(\.code) == ["too-many-entries"])
         #expect(set.inventory.virtualServices.isEmpty)
+    }
+
+    @Test(arguments: [4096, 4097]) func `takes 4,096 ports of a policy`(count: Int) {
+        let settings = (1...count).map { "{port: {number: \($0)}, loadBalancer: {simple: RANDOM}}" }
+        let set = load(
+            """
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: dr}
+            spec: {host: a, trafficPolicy: {portLevelSettings: [\(settings.joined(separator: ", "))]}}
+            """)
+        let isTooMany = set.diagnostics.contains { $0.code == "too-many-entries" }
+        #expect(isTooMany == (count > 4096))
     }
 
     @Test func `says what to do about a path that cannot be read`() throws {
