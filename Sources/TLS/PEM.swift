@@ -56,8 +56,6 @@ enum PEM {
     static let chainLimit = 32
     /// Octets of a block's label.
     private static let longestLabel = 64
-    /// Certificates of one file of trusted CAs.
-    static let trustLimit = 4096
 
     /// Reads a chain of certificates, in its order.
     /// - Throws: which certificate cannot be read, or that there is none.

@@ -72,7 +72,7 @@ extension OwnedContext {
         if let pem {
             let certificates: [OwnedCertificate]
             do {
-                certificates = try PEM.certificates(pem, limit: PEM.trustLimit)
+                certificates = try PEM.certificates(pem, limit: .max)
             } catch {
                 throw .unusableTrust(reason: error.description)
             }

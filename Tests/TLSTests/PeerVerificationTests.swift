@@ -171,6 +171,15 @@ private func failure(_ client: String?, _ change: (inout PeerRequirement) -> Voi
                 == .tooLarge(what: "the length of the revocation lists in octets", limit: PEM.mostRevocationOctets))
     }
 
+    @Test func `may have as many authorities as 1 MiB has, and no more`() {
+        let one = certificates["root.pem"]
+        let all = Array(repeatElement(one, count: PEM.octetLimit / one.count).joined())
+        #expect(all.count > PEM.octetLimit - one.count && all.count > 32 * one.count)
+        #expect(failure(certificates.requirement { $0.authorities = .pem(all) }) == nil)
+        let found = failure(certificates.requirement { $0.authorities = .pem(all + one) })
+        #expect("\(found as Any)".contains("above the limit of 1048576"), "\(found as Any)")
+    }
+
     @Test func `has an identity of its own with each part`() throws {
         let all = [
             certificates.requirement(), certificates.requirement("both.pem"),
