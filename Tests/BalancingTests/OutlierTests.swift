@@ -234,6 +234,23 @@ import Testing
         #expect(some.picks(100) == [50, 50])
     }
 
+    @Test func `keeps sixteen events for the log, and counts the others`() throws {
+        var all = policy
+        all.maxEjectionPercent = 100
+        let some = watched(all, 40)
+        let worker = Cluster(some.state)
+        var ejected: Set<Int> = []
+        while ejected.count < 20, let endpoint = worker.next(random: 0) {
+            for _ in 0..<2 { endpoint.observer?.note(.answered(500), at: 0) }
+            ejected.insert(endpoint.number)
+        }
+        let events = try #require(some.state.detector?.settle(at: 0).events)
+        #expect(events.count == 17)
+        var omitted: Int?
+        if case .omitted(let count)? = events.last { omitted = count }
+        #expect(omitted == 4)
+    }
+
     @Test func `counts together what several workers see`() {
         let some = watched(policy, 3)
         let workers = (0..<2).map { _ in Cluster(some.state) }

@@ -98,8 +98,8 @@ def test_no_config_at_all():
 
 
 @pytest.mark.parametrize("arguments", [
-    ("--workers", "0"), ("--workers", "x"), ("--listen-map", "nonsense"), ("--listen-map", "8000=99999"),
-    ("--drain", "soon"), ("--load-limit", "soon"), ("--local-endpoints", "maybe"),
+    ("--workers", "0"), ("--workers", "x"), ("--workers", "257"), ("--listen-map", "nonsense"),
+    ("--listen-map", "8000=99999"), ("--drain", "soon"), ("--load-limit", "soon"), ("--local-endpoints", "maybe"),
     ("--log-format", "xml"), ("--no-such-flag",), ("--label", "nonsense"),
 ])
 def test_a_wrong_flag_is_named(file, arguments):

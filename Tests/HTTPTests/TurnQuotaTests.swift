@@ -35,6 +35,24 @@ private let asked: [UInt8] = [0x83, 0x84, 0x86, 0x01, 1, 0x61]
         server.checkPools()
     }
 
+    /// Source: CVE-2019-9512.
+    @Test func `does not matter to answers that are not read, of which there may be a thousand`() throws {
+        let server = try HTTP2Side.greeted(isServer: true)
+        let ping = frame(6, 0, 0, Array("12345678".utf8))
+        for _ in 0..<1000 { #expect(server.receive(ping)) }
+        server.endTurn()
+        #expect(server.session.violation == nil)
+        _ = server.receive(ping)
+        #expect(server.session.violation == .controlFlood)
+        let reader = try HTTP2Side.greeted(isServer: true)
+        for _ in 0..<3 {
+            for _ in 0..<900 { #expect(reader.receive(ping)) }
+            _ = reader.flush()
+            reader.endTurn()
+        }
+        #expect(reader.session.violation == nil)
+    }
+
     /// Whatever the owner does with what is left, nothing is lost and nothing read twice.
     @Test func `changes nothing of what is read`() throws {
         var octets: [UInt8] = []

@@ -152,6 +152,15 @@ import Testing
             ])
     }
 
+    @Test mutating func `for a watch are given up when the refusal in its place is too large`() {
+        let watch = sent(Self.lasting())
+        _ = head("403", watch)
+        body(String(repeating: "x", count: 1 << 20), watch)
+        #expect(table.takeActions().isEmpty)
+        body("x", watch)
+        #expect(table.takeActions().contains(.reached(.answerOctets)) && events() == ["1 tooLarge"])
+    }
+
     @Test mutating func `end when they are silent for too long`() {
         let call = sent(Self.lasting())
         now += 60

@@ -89,8 +89,10 @@ package struct HTTP1Limits: Equatable, Sendable {
         self.interimResponses = interimResponses
     }
 
+    private static let requestOctets = 60 << 10, responseOctets = 256 << 10
+
     /// 60 KiB and 100 fields, as Envoy.
-    package static var request: HTTP1Limits { HTTP1Limits(headOctets: 60 << 10) }
+    package static var request: HTTP1Limits { HTTP1Limits(headOctets: requestOctets) }
     /// 256 KiB and 100 fields.
-    package static var response: HTTP1Limits { HTTP1Limits(headOctets: 256 << 10) }
+    package static var response: HTTP1Limits { HTTP1Limits(headOctets: responseOctets) }
 }

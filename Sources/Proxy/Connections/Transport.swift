@@ -34,7 +34,7 @@ struct Transport {
     }
 
     /// More than a kernel keeps for a connection.
-    private static let mostReadsToTheEnd = 1000
+    static let mostReadsToTheEnd = 1000
 
     /// Whether the last read has emptied the socket, so that the next readiness is a new event.
     func isDrained(afterReading count: Int, of room: Int) -> Bool { tls?.isDrained ?? (count < room) }
