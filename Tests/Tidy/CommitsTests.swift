@@ -31,6 +31,8 @@ import Testing
         ("Subject\n\nChecked: as above.", false), ("Subject\n\nChecked\nas before.", false),
         ("Subject\n\nChecked: follows with the next.", false), ("Subject\n\nChecked: it follows.", false),
         ("Subject\n\nChecked: See the commit before.", false), ("Subject\n\nChecked: likewise.", false),
+        ("Subject\n\nChecked with the commits beside it.", false), ("Subject\n\nChecked: built with the next.", false),
+        ("Subject\n\nChecked: Tidy. The guard is run again below.", false),
         ("Subject\n\nChecked: what follows a route, 3 tests.", true),
         ("Subject\n\nChecked: see above. Checked: Tidy.", true),
     ])
@@ -59,6 +61,7 @@ import Testing
             return body.matches(of: /\bChecked\b/).contains { match in
                 let rest = body[match.range.upperBound...].drop { $0 == ":" || $0.isWhitespace }
                 return !rest.isEmpty && !Self.elsewhere.contains { rest.lowercased().hasPrefix($0) }
+                    && !rest.contains(/(?i)\bbuilt with the next\b|\bwith the commits beside\b|\bagain below\b/)
             }
         }
 

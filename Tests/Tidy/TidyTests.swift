@@ -59,7 +59,7 @@ import Testing
 
     /// A value of an existential type is boxed, counted, and called through a table.
     @Test func `no type is existential in the modules that requests pass`() {
-        let modules = ["Balancing", "HTTP", "Octets", "Proxy", "Reactor", "TLS", "Telemetry"]
+        let modules = ["Balancing", "HTTP", "Octets", "Proxy", "Reactor", "Routing", "TLS", "Telemetry"]
         for file in tree.sources where modules.contains(file.module) {
             for (number, line) in file.code.lines.enumerated() where line.contains(/\bany [A-Z]/) {
                 Issue.record("\(file.path):\(number + 1): name the type, or make the function generic")
