@@ -46,7 +46,7 @@ import Testing
         (#""long enough to be read by words: é€😀 and on""#, "'long enough to be read by words: é€😀 and on'"),
         (#"{"\u0061":"","a":""}"#, "{ a: '' a: '' }"), ("[[[[]]]]", "[ [ [ [ ] ] ] ]"),
     ])
-    func `reads`(text: String, short: String) throws {
+    func `reads each form of a value`(text: String, short: String) throws {
         #expect(try Self.tokens(Array(text.utf8)) == short)
     }
 
@@ -69,7 +69,7 @@ import Testing
             (#""\ud800""#, .badEscape, 1), (#""\ud800\u0041""#, .badEscape, 1), (#""\udc00\ud800""#, .badEscape, 1),
             (#""\u12"#, .badEscape, 1), ("\"\\", .badEscape, 1), ("\"a\nb\"", .control, 2), ("\"a\0b\"", .control, 2),
         ] as [(String, JSONError.Kind, Int)])
-    func `refuses`(text: String, kind: JSONError.Kind, offset: Int) {
+    func `refuses what is no JSON, and says where`(text: String, kind: JSONError.Kind, offset: Int) {
         #expect(Self.kind(Array(text.utf8)) == JSONError(kind, at: offset))
     }
 
