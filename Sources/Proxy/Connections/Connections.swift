@@ -339,7 +339,8 @@ final class Connections {
     /// Sends no new requests on an upstream's connection, which ends when it is idle.
     func drain(_ connection: Connection) {
         _ = connection.state.stand(.draining, at: services.loop.now)
-        if connection.session.openStreams == 0 { return close(connection) }
+        // Streams may have ended in the octets that are gone through now: the ends that are noted are acted on first.
+        if connection.session.openStreams == 0, !connection.session.hasNoted { return close(connection) }
         lists.markDirty(connection)
     }
 
@@ -409,11 +410,27 @@ final class Connections {
         }
     }
 
+    /// Tells those whose streams have ended that the connection is gone, where the end was noted and will not be acted
+    /// on any more: they would hold on to the connection, and use it after its time.
+    private func loseNoted(of connection: Connection) {
+        let isClient = connection.role == .downstream
+        connection.session.forEachNoted { slot, owner in
+            switch owner {
+            case .nobody, .call: break
+            case .exchange(let number):
+                exchanges.lost(number, connection, slot, isClient ? .clientClosed : connection.endOfUpstream)
+            case .mirror(let number): exchanges.mirrors.lost(number, connection, slot)
+            }
+        }
+    }
+
     /// Closes the connection at once: ends what runs on it, and frees its slot and descriptor.
     func close(_ connection: Connection) {
         guard !connection.isClosed else { return }
         if connection.relay != nil { relays.closing(connection) }
         // With its relay the other attempt of its race ends, which closes this one, too.
+        guard !connection.isClosed else { return }
+        if connection.session.hasNoted { loseNoted(of: connection) }
         guard !connection.isClosed else { return }
         connection.transport.tls?.shutdown()
         if connection.role == .downstream {

@@ -316,6 +316,27 @@ enum Session {
         }
     }
 
+    /// Whether it has noted events that may not have been acted on.
+    var hasNoted: Bool {
+        switch self {
+        case .undecided: false
+        case .http1(let session): session { !$0.events.isEmpty }
+        case .http2(let session): session { !$0.events.isEmpty }
+        }
+    }
+
+    /// The slots and owners of the events that it has noted in this turn, which may have been acted on. An owner may be
+    /// there more than once.
+    func forEachNoted(_ body: (Int, StreamOwner) -> Void) {
+        var noted: [(slot: Int, owner: StreamOwner)] = []
+        switch self {
+        case .undecided: break
+        case .http1(let session): session { noted = $0.events.map { ($0.slot, $0.owner) } }
+        case .http2(let session): session { noted = $0.events.map { ($0.slot, $0.owner) } }
+        }
+        for (slot, owner) in noted { body(slot, owner) }
+    }
+
     /// Whether a stream belongs to anybody. Cancelled streams that the peer's limit kept from being
     /// opened count as open in the session and never end.
     var hasOwners: Bool {
