@@ -26,8 +26,8 @@ import Testing
         #expect(bench.active == 0 && bench.status.downstreamConnections.load(ordering: .relaxed) == 0)
     }
 
-    /// The endpoint allows no streams any more, and the same octets end the only one: the connection is of no use before
-    /// the answer was passed on. Source: RFC 9113 §5.1.2.
+    /// The endpoint allows no streams any more, and the same octets end the only one: the connection is of no use
+    /// before the answer was passed on. Source: RFC 9113 §5.1.2.
     @Test func `passes on the answer that came with the reason for it`() throws {
         let bench = try Bench(isHTTP2: true)
         let server = try bench.server()

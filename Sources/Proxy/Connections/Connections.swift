@@ -248,7 +248,7 @@ final class Connections {
         if connection.pendingOutput != nil, connection.state.writing == .free,
             !lists.takeWrite(to: connection, most: services.limits.turn.mostWrites)
         {
-            return lists.flushNextTurn(connection)
+            return flushLater(connection)
         }
         guard connection.state.writing == .free, isSent(output.sendPending(of: connection), connection) else {
             // Streams may have come to their end meanwhile: their requests must not pile up until somebody reads.
@@ -263,7 +263,15 @@ final class Connections {
             guard isSent, !connection.isClosed else { return }
             if count < ConnectionOutput.octetsPerWrite { return closeIfDone(connection) }
         }
-        lists.flushNextTurn(connection)
+        flushLater(connection)
+    }
+
+    /// The turn has no write left for the connection. What its session has noted must not wait for the next one: a
+    /// connection that is closed before that tells only the owners of open streams, and no event points into what a
+    /// turn has read when that is over.
+    private func flushLater(_ connection: Connection) {
+        actOnEvents(of: connection)
+        if !connection.isClosed { lists.flushNextTurn(connection) }
     }
 
     private func isSent(_ end: ConnectionOutput.End, _ connection: Connection) -> Bool {
