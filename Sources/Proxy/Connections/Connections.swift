@@ -422,6 +422,8 @@ final class Connections {
     /// on any more: they would hold on to the connection, and use it after its time.
     private func loseNoted(of connection: Connection) {
         let isClient = connection.role == .downstream
+        // A request that is tried again must not get this connection once more.
+        _ = connection.state.stand(.draining, at: services.loop.now)
         connection.session.forEachNoted { slot, owner in
             switch owner {
             case .nobody, .call: break
