@@ -266,9 +266,8 @@ final class Connections {
         flushLater(connection)
     }
 
-    /// The turn has no write left for the connection. What its session has noted must not wait for the next one: a
-    /// connection that is closed before that tells only the owners of open streams, and no event points into what a
-    /// turn has read when that is over.
+    /// The turn has no write left for the connection. What its session has noted is acted on in this turn all the same:
+    /// an event may point into what a turn has read, which is gone when the turn is over.
     private func flushLater(_ connection: Connection) {
         actOnEvents(of: connection)
         if !connection.isClosed { lists.flushNextTurn(connection) }
