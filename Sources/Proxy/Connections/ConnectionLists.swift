@@ -28,10 +28,11 @@ final class ConnectionLists {
     /// A turn begins: each connection may have its part of it.
     func turnBegins() { turn &+= 1 }
 
-    /// Has the connection flushed at the end of the turn.
+    /// Has the connection flushed at the end of the turn. One that is closed has nothing to say any more, and is not
+    /// listed: it is freed when the turn is over.
     @inline(__always)
     func markDirty(_ connection: Connection) {
-        guard !connection.isDirty else { return }
+        guard !connection.isDirty, !connection.isClosed else { return }
         connection.isDirty = true
         dirty.append(Unretained(connection))
     }
