@@ -57,11 +57,13 @@ package enum Refusal: Equatable, Sendable {
         }
     }
 
-    /// Its flag in the access log. A client whose server name fits no server gets the flag that Envoy has for it.
+    /// Its flag in the access log. A client whose server name fits no server gets the flag that Envoy has for it, and
+    /// one whose request the gateway has no memory for has broken no rule.
     package var flag: ResponseFlag {
         switch self {
         case .handshake(.noServerName), .handshake(.unknownServerName): .noRoute
         case .connection: .none
+        case .http1(.headerMemory), .http2(.headerMemory): .overload
         default: .clientProtocolError
         }
     }

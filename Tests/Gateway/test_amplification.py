@@ -202,7 +202,7 @@ def test_header_sections_have_a_sum(backend):
             assert count > 1000
             resets = [stream.reset for client in hoarders for stream in client.streams.values() if stream.over]
             assert set(resets) == {7} and len(resets) == count
-            assert " DPE http2.header_memory{HEADERS_of_" in gateway.access_log("http2.header_memory")
+            assert " OM http2.header_memory{HEADERS_of_" in gateway.access_log("http2.header_memory")
             for client in hoarders:
                 client.close()
             waiting.until(lambda: gateway.metric("portico_requests_active") == 0, 8, "the end of their calls")

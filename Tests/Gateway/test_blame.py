@@ -11,6 +11,8 @@ from peers import http1, http2, objects, waiting
 from peers.gateway import Gateway
 from peers.listening import Listener
 
+WEB_SOCKET = ("GET /silent/chat HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+              "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 TOO_LARGE = "GET /large HTTP/1.1\r\nhost: a\r\nx: " + "a" * 70_000 + "\r\n\r\n"
 
 
@@ -55,6 +57,8 @@ def gateway(web, quiet, narrow):
 @pytest.mark.parametrize("octets, mark, status, whose, level, words", [
     (TOO_LARGE, "http1.headers_too_large", 431, "client", "info", "60 KiB"),
     ("GET /bad HTTP/1.1\r\n\r\n", "missing_host_header", 400, "client", "info", "The host header field is missing."),
+    (WEB_SOCKET, '"path":"/silent/chat"', 502, "upstream", "warning", "appProtocol: http"),
+    (WEB_SOCKET.replace("GET", "PUT"), "upgrade_failed", 403, "client", "info", "a GET without a body"),
     ("GET /gone HTTP/1.1\r\nhost: a\r\n\r\n", '"path":"/gone"', 503, "upstream", "warning", "endpoint 127.0.0.1:"),
     ("GET /nowhere HTTP/1.1\r\nhost: a\r\n\r\n", '"path":"/nowhere"', 503, "configuration", "error", "nowhere")])
 def test_the_access_log_says_what_has_happened_and_who_is_to_blame(
@@ -198,3 +202,26 @@ def test_endpoints_that_are_all_ejected_are_to_blame():
             line = made.access_log_json('"path":"/second"')
     assert "1 are ejected by outlierDetection" in line["explanation"]
     assert (line["blame"], line["response_flags"]) == ("upstream", "UH")
+
+
+def stops_in_its_header_section(connection, request):
+    connection.send("HTTP/1.1 200 OK\r\nx-first: a\r\n")
+    connection.socket.recv(1)  # until the gateway gives it up
+
+
+def only_interim_answers(peer, _number):
+    stream = peer.next_request(30)
+    for _ in range(40):
+        peer.send_headers(stream.number, [(":status", "103")])
+    peer.wait(lambda: stream.over)
+
+
+@pytest.mark.parametrize("endpoint, protocol_name, status, words", [
+    (http1.Upstream(stops_in_its_header_section), "http", 502, "not complete within 0.3 seconds (--header-timeout)"),
+    (http2.ScriptedUpstream(only_interim_answers), "http2", 502, "more interim responses came than the limit")])
+def test_what_an_endpoint_does_wrong_has_its_reason(endpoint, protocol_name, status, words):
+    config = objects.echo(endpoint, protocol="HTTP", protocol_name=protocol_name)
+    with endpoint, Gateway(config, arguments=["--log-format", "json", "--header-timeout", "300ms"]) as gateway:
+        assert http1.get(gateway.port, "/wrong").status == status
+        line = json.loads(gateway.access_log('"path":"/wrong"'))
+        assert words in line["explanation"] and line["blame"] == "upstream"

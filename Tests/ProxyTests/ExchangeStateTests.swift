@@ -211,6 +211,15 @@ import Testing
         #expect(state.tries == 0 && state.running == .pick && state.tryProgress == .none)
     }
 
+    @Test func `blames no endpoint for a look-up that was too slow`() {
+        var state = state(at: .resolve)
+        state.wait(for: .resolution)
+        #expect(state.timeOver(isGRPC: true) == .resolutionTooSlow)
+        #expect(state.timeOver(isGRPC: false) == .resolutionTooSlow)
+        #expect(sent().timeOver(isGRPC: true) == .deadlineExceeded)
+        #expect(sent().timeOver(isGRPC: false) == .routeTimedOut)
+    }
+
     // MARK: every way out
 
     /// One of each; the switch does not compile without a new one.
@@ -223,7 +232,8 @@ import Testing
             .upstreamClosed, .upstreamReset,
             .upstreamRefused, .upstreamProtocolError, .upstreamMalformed(.status), .overflow,
             .localReset, .routeTimedOut, .deadlineExceeded, .idleSending, .idleReceiving, .upstreamStalled,
-            .endpointsFailing, .overloaded, .drainOver, .directResponse(200), .tryTimedOut,
+            .upgradeUnsupported, .resolutionTooSlow, .endpointsFailing, .overloaded, .drainOver, .directResponse(200),
+            .tryTimedOut,
             .faultInjected(status: 500, grpc: nil),
         ]
         return all

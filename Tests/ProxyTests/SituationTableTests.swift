@@ -20,6 +20,7 @@ import Testing
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebMalformed, .grpcDowngraded, .deadlineHopeless, .overflow, .localReset,
             .routeTimedOut,
+            .upgradeUnsupported, .resolutionTooSlow,
             .deadlineExceeded, .deadlineUnmeetable(isRoutes: true), .deadlineUnmeetable(isRoutes: false),
             .idleSending, .idleReceiving, .upstreamStalled, .overloaded, .drainOver, .directResponse(200),
             .directResponse(404), .directResponse(503), .redirect(301), .corsPreflight,
@@ -75,6 +76,8 @@ import Testing
         case .deadlineUnmeetable: 42
         case .endpointsFailing: 43
         case .upstreamStalled: 44
+        case .upgradeUnsupported: 45
+        case .resolutionTooSlow: 46
         }
     }
 
@@ -97,6 +100,10 @@ import Testing
         #expect(Situation.deadlineUnmeetable(isRoutes: false).outcome.blame == .client)
         #expect(Situation.deadlineUnmeetable(isRoutes: true).outcome.blame == .configuration)
         #expect(Situation.deadlineExceeded.outcome.blame == .upstream)
+        #expect(Situation.resolutionTooSlow.outcome.blame == .configuration)
+        // The request is valid: the gateway has no memory for it, or its endpoint no such protocol.
+        #expect(Situation.requestRefused(.headerMemory).outcome.blame == .gateway)
+        #expect(Situation.upgradeUnsupported.outcome.blame == .upstream)
         // Who stands still is to blame, and endpoints that are there and fail are not the configuration's.
         #expect(Situation.idleSending.outcome.blame == .client)
         #expect(Situation.idleReceiving.outcome.blame == .client)
@@ -136,7 +143,7 @@ import Testing
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...44))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...46))
     }
 
     @Test func `answers everybody who is still there`() {

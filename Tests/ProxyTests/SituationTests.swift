@@ -36,7 +36,18 @@ import Testing
             (.pathRefused, 400, "-", "path_normalization_failed", "The path is not valid.", 13),
             (
                 .upgradeRefused, 403, "-", "upgrade_failed",
-                "The upgrade that the request asks for is not served here.", 7
+                "A WebSocket is opened by a GET without a body, or on HTTP/2 by a CONNECT that does not end its "
+                    + "stream.",
+                7
+            ),
+            (
+                .upgradeUnsupported, 502, "-", "upstream_upgrade_unsupported",
+                "The endpoint takes no WebSockets over HTTP/2.", 14
+            ),
+            (.resolutionTooSlow, 504, "UT", "dns_resolution_timeout", "upstream request timeout", 4),
+            (
+                .requestRefused(.headerMemory), 503, "OM", "http1.header_memory",
+                "The header sections of open requests leave no room for another (--header-memory).", 14
             ),
             (.requestRefused(.syntax), 400, "DPE", "http1.codec_error", "The message is not valid HTTP.", 13),
             (

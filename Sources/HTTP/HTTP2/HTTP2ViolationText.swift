@@ -36,7 +36,7 @@ extension HTTP2Violation {
     private var sentenceOfOthers: String {
         switch self {
         case .tooManyStreams: "more streams are open than SETTINGS_MAX_CONCURRENT_STREAMS allows"
-        case .headerMemory: "the header sections of open requests leave no room for another"
+        case .headerMemory: "the header sections of open requests leave no room for another, see --header-memory"
         case .contentLengthMismatch: "the body is not as long as content-length says"
         case .dataBeforeHeaders: "DATA came before the headers"
         case .frameAfterEnd: "a frame came after the end of its stream"

@@ -11,7 +11,7 @@ package enum Situation: Equatable, Sendable {
     case requestRefused(HTTP1Error)
     case requestMalformed(HTTP2Violation)
     case pathRefused
-    case upgradeRefused
+    case upgradeRefused    // no handshake that opens a WebSocket
     case grpcDowngraded    // a gRPC call in HTTP/1.1 whose answer has no place for its status
     case grpcWebMalformed    // the body of a gRPC-Web call is not Base64
     case headerTimedOut    // `--header-timeout` is counted from the first octet, and no further one extends it
@@ -44,6 +44,7 @@ package enum Situation: Equatable, Sendable {
     case upstreamRefused    // REFUSED_STREAM, or GOAWAY with a lower last stream
     case upstreamProtocolError
     case upstreamMalformed(HTTP2Violation)
+    case upgradeUnsupported    // it speaks HTTP/2 and has announced no WebSockets on it
     case overflow    // a limit of connections, pending or active requests
     case localReset    // the gateway gave the stream up by itself
     // Timers
@@ -51,6 +52,7 @@ package enum Situation: Equatable, Sendable {
     case tryTimedOut    // the rule's perTryTimeout
     case deadlineHopeless    // an endpoint in overload would not answer before the deadline: nothing was sent
     case deadlineExceeded    // of a gRPC call: the client's grpc-timeout, or the route's timeout
+    case resolutionTooSlow    // the deadline, while the request's host was being resolved
     case deadlineUnmeetable(isRoutes: Bool)    // shorter than any answer takes; else it is the client's
     case idleSending    // the client takes nothing of its answer
     case idleReceiving    // the client sends nothing of its request

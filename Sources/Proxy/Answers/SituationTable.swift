@@ -40,10 +40,12 @@ extension Situation {
         case .upstreamRefused: .upstreamRefused
         case .upstreamProtocolError: .upstreamProtocolError(nil)
         case .upstreamMalformed(let violation): .upstreamProtocolError(violation)
+        case .upgradeUnsupported: .upgradeUnsupported
         case .overflow: .overflow
         case .localReset: .localReset
         case .routeTimedOut, .deadlineExceeded: .timedOut
         case .deadlineUnmeetable(let isRoutes): .deadlineUnmeetable(isRoutes)
+        case .resolutionTooSlow: .resolutionTooSlow
         case .deadlineHopeless: .deadlineHopeless
         case .tryTimedOut: .tryTimedOut
         case .idleSending: .idleSending
@@ -61,8 +63,8 @@ extension Outcome {
     fileprivate static func requestRefused(_ error: HTTP1Error) -> Outcome {
         // RFC 9112 §9.6: nobody knows where the next request would begin.
         Outcome(
-            error.status, error == .missingHost ? .none : .clientProtocolError,
-            error.details.description, error.body, blame: .client, after: .close)
+            error.status, error == .missingHost ? .none : Refusal.http1(error).flag,
+            error.details.description, error.body, blame: error == .headerMemory ? .gateway : .client, after: .close)
     }
 
     fileprivate static func requestMalformed(_ violation: HTTP2Violation) -> Outcome {
@@ -83,7 +85,8 @@ extension Outcome {
 
     fileprivate static var upgradeRefused: Outcome {
         Outcome(
-            403, .none, "upgrade_failed", "The upgrade that the request asks for is not served here.",
+            403, .none, "upgrade_failed",
+            "A WebSocket is opened by a GET without a body, or on HTTP/2 by a CONNECT that does not end its stream.",
             blame: .client, after: .close)
     }
 
@@ -251,6 +254,12 @@ extension Outcome {
             because: violation.map { ($0.name, $0.sentence) })
     }
 
+    fileprivate static var upgradeUnsupported: Outcome {
+        Outcome(
+            502, .none, "upstream_upgrade_unsupported", "The endpoint takes no WebSockets over HTTP/2.",
+            blame: .upstream, after: .close)
+    }
+
     fileprivate static var overflow: Outcome {
         .upstream(.overflow, "overflow", .pointless)    // unprocessed, but full a moment later too
     }
@@ -297,6 +306,13 @@ extension Outcome {
         Outcome(
             504, .timeout, "deadline_too_short", "upstream request timeout", grpc: .deadlineExceeded,
             blame: isRoutes ? .configuration : .client)
+    }
+
+    /// Nothing was sent here either.
+    fileprivate static var resolutionTooSlow: Outcome {
+        Outcome(
+            504, .timeout, "dns_resolution_timeout", "upstream request timeout", grpc: .deadlineExceeded,
+            blame: .configuration)
     }
 
     fileprivate static var deadlineHopeless: Outcome {

@@ -19,7 +19,7 @@ final class Connection {
     var isUnread = false    // listed to be read without another event
     // See ConnectionLists.
     var servedTurn: UInt32 = 0    // the last one of which it has had its part of reading
-    var writes: (turn: UInt32, count: Int) = (0, 0)    // to its socket, in that turn
+    var writes: (turn: UInt32, count: Int) = (0, 0)    // the last turn that wrote, and how often
     private var workload: Int32 = 0    // of its last readings, the newest half of it
     var pendingOutput: OctetBuffer?    // what the kernel did not take
     var endsSide = false    // our side ends when all is sent; the peer's is still read
@@ -58,7 +58,7 @@ final class Connection {
     var isWornOut = false    // another connection takes its place as soon as it is open
     var race: ConnectRace?    // of which it is an attempt, until it is ready
     var reached: String?    // its address, where its endpoint has two
-    var lostBecause = ""    // the kernel's reason, when a system call has failed
+    var lostBecause = ""    // the kernel's reason, when a system call has failed, or that of a timer
 
     /// Why the connection cannot be used any more, in words; empty when it was simply closed.
     var failure: String {

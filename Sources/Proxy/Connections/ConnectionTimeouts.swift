@@ -82,6 +82,10 @@ final class ConnectionTimeouts {
         case .http2(let session): session { $0.refuseNewStreams() }
         }
         let isClient = connection.role == .downstream
+        if !isClient {
+            let limit = services.limits.headerTimeout
+            connection.lostBecause = "its header section was not complete within \(limit) (--header-timeout)"
+        }
         connections.loseStreams(of: connection, isClient ? .headerTimedOut : .upstreamProtocolError)
         connections.fail(connection)
     }

@@ -52,10 +52,11 @@ final class Refusals {
         return "\(reason), \(violation.source)"
     }
 
-    /// Clients owe what a connection lacks, but not our descriptors, places and listeners.
+    /// Clients owe what a connection lacks, but not our descriptors, places, listeners and memory.
     private static func blame(for refusal: Refusal) -> Blame {
         switch refusal {
-        case .connection(.acceptFailed), .connection(.listenerClosed), .connection(.evicted), .handshake(.tooMany):
+        case .connection(.acceptFailed), .connection(.listenerClosed), .connection(.evicted), .handshake(.tooMany),
+            .http1(.headerMemory), .http2(.headerMemory):
             .gateway
         default: .client
         }

@@ -274,8 +274,10 @@ extension Exchange {
         guard let slot else {
             limits? { holdings.giveBackRequest($0) }
             use(.none, keeping: nil)
+            let isClosing = connection.session.isClosing
             upstreams.giveBack(connection)
-            return tryFailed(.upstreamProtocolError, keeping: nil)
+            if !isClosing { failure = "the request cannot be written in HTTP/1.1" }
+            return tryFailed(isClosing ? .closedUnsent : .localReset, keeping: nil)
         }
         use(Stream(connection, slot))
         state.trySent()

@@ -137,9 +137,10 @@ extension Exchange {
         tally.interimResponses += 1
         guard tally.interimResponses <= HTTP1Limits.mostInterimResponses else {
             let lost = upstream
-            upstreamFailed(.upstreamProtocolError, code: ErrorCode.protocolError)
+            let violation = HTTP2Violation.tooManyInterimResponses
+            upstreamFailed(.upstreamMalformed(violation), code: violation.code, because: violation.words(nil))
             guard case .stream(let stream) = lost else { return }
-            stream.session.reset(stream.slot, code: ErrorCode.protocolError)
+            stream.session.reset(stream.slot, code: violation.code)
             return services.markDirty(stream)
         }
         // Nor does it help against a client that reads nothing: they are dropped.
@@ -382,7 +383,7 @@ extension Exchange {
         explanation = deadlineInWords    // while it is known what the endpoint had
         dropUpstream(code: ErrorCode.cancel)
         timers.cancelAll(in: services.loop)
-        let situation: Situation = traits.isGRPC ? .deadlineExceeded : .routeTimedOut
+        let situation = state.timeOver(isGRPC: traits.isGRPC)
         switch state.end(situation) {
         case .nothing: break
         case .reply: sendReply(situation)

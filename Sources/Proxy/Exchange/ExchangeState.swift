@@ -287,6 +287,12 @@ struct ExchangeState {
         return isBegun ? .breakOff : .reply
     }
 
+    /// Why a request ends whose time is over.
+    func timeOver(isGRPC: Bool) -> Situation {
+        if isWaiting(for: .resolution) { return .resolutionTooSlow }
+        return isGRPC ? .deadlineExceeded : .routeTimedOut
+    }
+
     /// Notes why the request ends when the stream to the client is gone already and its event is still to come.
     mutating func note(_ why: Situation) { situation = why }
 }

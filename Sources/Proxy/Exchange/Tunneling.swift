@@ -106,9 +106,11 @@ enum Tunneling {
 
     /// The endpoint speaks HTTP/2 and serves no WebSockets on it.
     static func refused(_ exchange: Exchange) {
-        exchange.failure = "the endpoint has not announced WebSockets over HTTP/2 (SETTINGS_ENABLE_CONNECT_PROTOCOL)"
+        exchange.failure =
+            "it has not announced SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3); appProtocol: http of the Service's "
+            + "port asks it by HTTP/1.1"
         exchange.explanation = exchange.failure
-        exchange.answer(.upgradeRefused)
+        exchange.answer(.upgradeUnsupported)
     }
 
     private static let key: Octets = "sec-websocket-key"
