@@ -13,6 +13,11 @@
 package struct WorkBudget {
     /// Units that one connection may take of a turn: about 200 µs, or 100 requests.
     package static let quotaPerTurn: Int32 = 4000
+    /// Units that so many answers take, each with its trailers; at most those of `mostAnswers`: about 1 ms.
+    package static func quota(ofAnswers count: Int) -> Int32 {
+        100 &* Int32(truncatingIfNeeded: min(count, mostAnswers))
+    }
+    private static let mostAnswers = 200
     /// The least of these that any connection gets in a turn in which others have used a quota up: a few requests.
     package static let leastQuota = quotaPerTurn / 16
 

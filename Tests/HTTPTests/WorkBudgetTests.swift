@@ -30,6 +30,11 @@ import Testing
         #expect(borne == 2 * start + perSecond, "time fills it no higher than it was")
     }
 
+    @Test func `gives an endpoint more of a turn for its requests, up to a bound`() {
+        #expect(WorkBudget.quota(ofAnswers: 0) == 0 && WorkBudget.quota(ofAnswers: 1) == 100)
+        #expect(WorkBudget.quota(ofAnswers: 200) == 20_000 && WorkBudget.quota(ofAnswers: .max) == 20_000)
+    }
+
     @Test func `is earned back by useful work, up to ten times what it began with`() {
         var budget = WorkBudget(isServer: true)
         for _ in 0..<1_000_000 { budget.earn(WorkEarning.completedStream) }

@@ -207,6 +207,42 @@ import Testing
         #expect(most <= 3 * WorkBudget.quotaPerTurn + Int32(crowd.count) * WorkBudget.leastQuota, "\(most)")
     }
 
+    @Test func `passes on as much of an endpoint as its requests are worth, and the rest in the next ones`() throws {
+        let bench = try Bench(isHTTP2: true)
+        let server = try bench.server()
+        let clients = try (0..<6).map { _ in HTTP2Peer(try bench.client(), isServer: false) }
+        try #require(clients[0].request([:]) != nil)
+        bench.settle()
+        let socket = try #require(try server.accept())
+        let endpoint = HTTP2Peer(socket, isServer: true, mostStreams: 1000)
+        endpoint.exchange()
+        bench.settle()
+        for client in clients[1...] {
+            for _ in 0..<Self.streams { client.finish(try #require(client.request([:]))) }
+        }
+        bench.settle()
+        endpoint.exchange()
+        #expect(endpoint.streams.count == 501)
+        endpoint.answer(endpoint.streams, [":status": "200"])
+        bench.worker.turn(isHurried: true)
+        let most = WorkBudget.quota(ofAnswers: 501)
+        #expect(most == 5 * WorkBudget.quotaPerTurn)
+        #expect((most...most + 400).contains(bench.worker.services.pools.work), "\(bench.worker.services.pools.work)")
+        #expect((1...50).contains(bench.active), "\(bench.active)")
+        bench.settle()
+        #expect(bench.active == 0)
+        // With one request it has no more of a turn than a client.
+        try #require(clients[0].request([:]) != nil)
+        bench.settle()
+        endpoint.exchange()
+        endpoint.answer(try #require(endpoint.streams.last), [":status": "200"], isEnd: false)
+        let piece: [UInt8] = [0, 0, 1, 0, 0, 0, 0, 3, 235, UInt8(ascii: "Q")]    // DATA of stream 1003
+        try #require(socket.push(Array(repeatElement(piece, count: 1000).joined())[...]) == 10_000)
+        bench.worker.turn(isHurried: true)
+        let usual = WorkBudget.quotaPerTurn
+        #expect((usual...usual + 400).contains(bench.worker.services.pools.work), "\(bench.worker.services.pools.work)")
+    }
+
     @Test func `ends the requests of few clients when many leave at once`() throws {
         let bench = try Bench(isHTTP2: true)
         let server = try bench.server()

@@ -89,9 +89,16 @@ final class HTTP2Peer {
 
     /// Answers a stream with a header section.
     func answer(_ stream: Int, _ fields: KeyValuePairs<String, String>, isEnd: Bool = true) {
-        let section = block(fields.map { ($0.key, $0.value) })
-        session.submitResponse(stream, section, isEnd: isEnd)
-        pools.letGo(section)
+        answer([stream], fields, isEnd: isEnd)
+    }
+
+    /// The same for each of the streams, all at once.
+    func answer(_ streams: [Int], _ fields: KeyValuePairs<String, String>, isEnd: Bool = true) {
+        for stream in streams {
+            let section = block(fields.map { ($0.key, $0.value) })
+            session.submitResponse(stream, section, isEnd: isEnd)
+            pools.letGo(section)
+        }
         exchange()
     }
 

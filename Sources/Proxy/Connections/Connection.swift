@@ -192,6 +192,13 @@ final class Connection {
     /// Whether its readings lately took much of a turn: one half of the quota, or several less.
     var isHeavy: Bool { workload >= WorkBudget.quotaPerTurn / 4 }
 
+    /// What it may take of a turn, in units of `WorkBudget`: an endpoint's connection more, by its open streams. Many
+    /// clients wait for these answers, and what is read at once is sent at once.
+    var fullQuota: Int32 {
+        guard role == .upstream else { return WorkBudget.quotaPerTurn }
+        return max(WorkBudget.quotaPerTurn, WorkBudget.quota(ofAnswers: session.openStreams))
+    }
+
     /// What it may take of a turn that is long already: twice what its readings took lately, so that steady traffic
     /// is not cut into pieces.
     var crowdedQuota: Int32 { min(max(WorkBudget.leastQuota, 2 * workload), WorkBudget.quotaPerTurn) }

@@ -61,14 +61,15 @@ final class Connections {
         let isCrowded = services.pools.work >= WorkBudget.quotaPerTurn
         if isCrowded { connection.forgetOldWork(at: services.loop.now) }
         if lists.hasToWait(connection, isCrowded: isCrowded) { return }
-        read(connection, quota: isCrowded ? connection.crowdedQuota : WorkBudget.quotaPerTurn)
+        read(connection, atMost: isCrowded ? connection.crowdedQuota : nil)
     }
 
     /// Reads, and notes whether that was much work.
-    /// - Parameter quota: what it may take of the turn, in units of `WorkBudget`.
-    func read(_ connection: Connection, quota: Int32 = WorkBudget.quotaPerTurn) {
+    /// - Parameter crowdedQuota: what it may take of a turn that is long already, in units of `WorkBudget`.
+    func read(_ connection: Connection, atMost crowdedQuota: Int32? = nil) {
         guard !lists.isServed(connection) else { return lists.listForReading(connection) }
         let before = services.pools.work
+        let quota = crowdedQuota ?? connection.fullQuota
         services.pools.quota = quota
         let isCrowded = quota < WorkBudget.quotaPerTurn
         var octets = 0
