@@ -11,13 +11,16 @@
 /// Source: RFC 9113 §10.5; CVE-2019-9512, CVE-2019-9513, CVE-2019-9515, CVE-2019-9518, CVE-2025-8671. Envoy
 /// bounds PRIORITY and WINDOW_UPDATE by the streams that were opened and the DATA frames that were sent.
 package struct WorkBudget {
-    /// Units that one connection may take of a turn: about 200 µs, or 100 requests.
+    /// Units that one connection may take of a turn: about 200 µs, or 100 requests; an endpoint's, more.
     package static let quotaPerTurn: Int32 = 4000
-    /// Units that so many answers take, each with its trailers; at most those of `mostAnswers`: about 1 ms.
-    package static func quota(ofAnswers count: Int) -> Int32 {
-        100 &* Int32(truncatingIfNeeded: min(count, mostAnswers))
+    /// Units that so many answers take, each with its trailers: at most those of `mostAnswers`, or 1 ms, and less the
+    /// more of the turn is over.
+    /// - Parameter used: units that the turn has taken.
+    package static func quota(ofAnswers count: Int, used: Int32) -> Int32 {
+        let wanted = unitsPerAnswer &* Int32(truncatingIfNeeded: min(count, mostAnswers))
+        return max(quotaPerTurn, min(wanted, mostForAnswers &+ quotaPerTurn &- max(0, used)))
     }
-    private static let mostAnswers = 200
+    private static let unitsPerAnswer: Int32 = 100, mostAnswers = 200, mostForAnswers: Int32 = 20_000
     /// The least of these that any connection gets in a turn in which others have used a quota up: a few requests.
     package static let leastQuota = quotaPerTurn / 16
 

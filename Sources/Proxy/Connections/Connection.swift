@@ -194,9 +194,9 @@ final class Connection {
 
     /// What it may take of a turn, in units of `WorkBudget`: an endpoint's connection more, by its open streams. Many
     /// clients wait for these answers, and what is read at once is sent at once.
-    var fullQuota: Int32 {
-        guard role == .upstream else { return WorkBudget.quotaPerTurn }
-        return max(WorkBudget.quotaPerTurn, WorkBudget.quota(ofAnswers: session.openStreams))
+    /// - Parameter used: units that the turn has taken.
+    func fullQuota(used: Int32) -> Int32 {
+        role == .upstream ? WorkBudget.quota(ofAnswers: session.openStreams, used: used) : WorkBudget.quotaPerTurn
     }
 
     /// What it may take of a turn that is long already: twice what its readings took lately, so that steady traffic
@@ -208,7 +208,7 @@ final class Connection {
 
     /// - Parameter units: of work that one reading took. Work counts for some readings that follow, so that heavy ones
     ///   between light ones do not pass as light.
-    func noteWork(_ units: Int32) { workload = workload / 2 + units / 2 }
+    func noteWork(_ units: Int32) { workload = workload / 2 + min(units, WorkBudget.quotaPerTurn) / 2 }
 
     /// Whether a new request can be sent here now.
     var takesRequests: Bool {

@@ -69,7 +69,7 @@ final class Connections {
     func read(_ connection: Connection, atMost crowdedQuota: Int32? = nil) {
         guard !lists.isServed(connection) else { return lists.listForReading(connection) }
         let before = services.pools.work
-        let quota = crowdedQuota ?? connection.fullQuota
+        let quota = crowdedQuota ?? connection.fullQuota(used: before)
         services.pools.quota = quota
         let isCrowded = quota < WorkBudget.quotaPerTurn
         var octets = 0
