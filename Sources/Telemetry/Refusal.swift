@@ -63,7 +63,8 @@ package enum Refusal: Equatable, Sendable {
         switch self {
         case .handshake(.noServerName), .handshake(.unknownServerName): .noRoute
         case .connection: .none
-        case .http1(.headerMemory), .http2(.headerMemory): .overload
+        case .http1(.headerMemory): .overload
+        case .http2(let violation) where violation.isLackOfMemory: .overload
         default: .clientProtocolError
         }
     }

@@ -52,14 +52,20 @@ package enum ConnectFailure: Int, Sendable, CaseIterable {
     case unreachable
     case reset
     case handshake
+    /// This machine lacks what a connection needs; the endpoint has no part in it.
+    case lacking
     case other
 
     /// The reason of a system call's error.
     package init(_ error: SystemError) {
-        self =
-            error.isRefused
-            ? .refused
-            : error.isTimedOut ? .timedOut : error.isUnreachable ? .unreachable : error.isReset ? .reset : .other
+        switch true {
+        case error.isOwn: self = .lacking
+        case error.isRefused: self = .refused
+        case error.isTimedOut: self = .timedOut
+        case error.isUnreachable: self = .unreachable
+        case error.isReset: self = .reset
+        default: self = .other
+        }
     }
 
     /// The value of the label `reason`.
@@ -70,6 +76,7 @@ package enum ConnectFailure: Int, Sendable, CaseIterable {
         case .unreachable: "unreachable"
         case .reset: "reset"
         case .handshake: "tls_handshake"
+        case .lacking: "local_resources"
         case .other: "other"
         }
     }
@@ -81,6 +88,7 @@ package enum ConnectFailure: Int, Sendable, CaseIterable {
         case .timedOut: "check that network policies and firewalls let the gateway reach this port"
         case .unreachable: "check the routes to this address, and whether its node is up"
         case .reset: "look for the reason in the endpoint's log, or in a proxy in front of it"
+        case .lacking: "the gateway's machine lacks that: look at its limits of descriptors, ports and memory"
         case .handshake, .other: ""
         }
     }

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import resource
 import socket
 import threading
 
@@ -224,4 +226,32 @@ def test_what_an_endpoint_does_wrong_has_its_reason(endpoint, protocol_name, sta
     with endpoint, Gateway(config, arguments=["--log-format", "json", "--header-timeout", "300ms"]) as gateway:
         assert http1.get(gateway.port, "/wrong").status == status
         line = json.loads(gateway.access_log('"path":"/wrong"'))
+        reason = "http2.too_many_interim_responses"
+        counted = gateway.metric(rf'^portico_protocol_errors_total{{side="upstream",reason="{reason}"}}')
+        assert counted == ("interim" in words)
         assert words in line["explanation"] and line["blame"] == "upstream"
+
+
+def test_what_this_machine_lacks_is_no_endpoints_fault(web):
+    """No descriptor is left for a connection to the endpoint, which one failure would eject."""
+    ejects = {"consecutive5xxErrors": 1, "baseEjectionTime": "300s", "maxEjectionPercent": 100}
+    config = [*objects.echo(web, protocol="HTTP", protocol_name="http"),
+              objects.destination_rule("echo", trafficPolicy={"outlierDetection": ejects})]
+    with Gateway(config, arguments=["--log-format", "json"]) as gateway, http1.connect(gateway.port) as client:
+        client.send("OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert client.response().status == 404
+        limits = resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (lowest_free(gateway.process.pid), limits[1]))
+        client.send("GET /lacking HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert client.response().status == 503
+        resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, limits)
+        line = json.loads(gateway.access_log('"path":"/lacking"'))
+        assert line["blame"] == "gateway" and "local_connection_failure" in line["response_code_details"], line
+        client.send("GET /served HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert client.response().status == 200
+        assert gateway.metric(r'^portico_upstream_connect_failures_total\{reason="local_resources"\}') > 0
+
+
+def lowest_free(process):
+    taken = {int(name) for name in os.listdir(f"/proc/{process}/fd")}
+    return next(number for number in range(len(taken) + 1) if number not in taken)

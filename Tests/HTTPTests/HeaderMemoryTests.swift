@@ -62,6 +62,20 @@ import Testing
     }
 }
 
+extension `The sum of header sections` {
+    /// The client has broken no rule: its trailers are small.
+    @Test func `refuses trailers when nothing is left, for want of memory`() throws {
+        let pair = try HTTP2Peers()
+        let stream = try #require(pair.client.request(isEnd: false))
+        pair.settle()
+        pair.server.pools.headerLimit = 0
+        pair.client.finish(stream, trailers: ["x-small": "v"])
+        pair.settle()
+        #expect(pair.server.refused == [.headerMemory], "\(pair.server.refused)")
+        #expect(pair.server.session.violation == nil)
+    }
+}
+
 @Suite struct `The sum of header sections, on HTTP/1.1,` {
     @Test func `refuses a request when nothing is left, and takes the next one afterwards`() throws {
         let pools = MessagePools()

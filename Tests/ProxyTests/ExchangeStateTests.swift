@@ -214,10 +214,17 @@ import Testing
     @Test func `blames no endpoint for a look-up that was too slow`() {
         var state = state(at: .resolve)
         state.wait(for: .resolution)
-        #expect(state.timeOver(isGRPC: true) == .resolutionTooSlow)
-        #expect(state.timeOver(isGRPC: false) == .resolutionTooSlow)
-        #expect(sent().timeOver(isGRPC: true) == .deadlineExceeded)
-        #expect(sent().timeOver(isGRPC: false) == .routeTimedOut)
+        for isRoutes in [true, false] {
+            let situation = state.timeOver(isGRPC: true, isRoutes: isRoutes, isUnread: false)
+            #expect(situation == .resolutionTooSlow(isRoutes: isRoutes))
+        }
+        #expect(sent().timeOver(isGRPC: true, isRoutes: true, isUnread: false) == .deadlineExceeded)
+        #expect(sent().timeOver(isGRPC: false, isRoutes: true, isUnread: true) == .routeTimedOut)
+    }
+
+    @Test func `blames no endpoint for an answer that its client does not read`() {
+        #expect(begun().timeOver(isGRPC: true, isRoutes: true, isUnread: true) == .deadlineUnread)
+        #expect(begun().timeOver(isGRPC: true, isRoutes: true, isUnread: false) == .deadlineExceeded)
     }
 
     // MARK: every way out
@@ -232,7 +239,8 @@ import Testing
             .upstreamClosed, .upstreamReset,
             .upstreamRefused, .upstreamProtocolError, .upstreamMalformed(.status), .overflow,
             .localReset, .routeTimedOut, .deadlineExceeded, .idleSending, .idleReceiving, .upstreamStalled,
-            .upgradeUnsupported, .resolutionTooSlow, .endpointsFailing, .overloaded, .drainOver, .directResponse(200),
+            .upgradeUnsupported, .resolutionTooSlow(isRoutes: true), .deadlineUnread, .connectLacking,
+            .endpointsFailing, .overloaded, .drainOver, .directResponse(200),
             .tryTimedOut,
             .faultInjected(status: 500, grpc: nil),
         ]

@@ -81,6 +81,24 @@ import Testing
         }
     }
 
+    /// A call's deadline runs from its header section. Who sends no message gets no answer.
+    @Test func `is not ejected when the time is over before all of the request has come`() throws {
+        let bench = try watched(servers: 1, isHTTP2: true, errors: 1)
+        let server = try bench.server()
+        for isWhole in [false, true] {
+            let client = HTTP2Peer(try bench.client(), isServer: false)
+            let fields = ["content-type": "application/grpc", "te": "trailers", "grpc-timeout": "1S"]
+            let stream = try #require(client.request(fields))
+            if isWhole { client.finish(stream) }
+            bench.settle()
+            while try server.accept() != nil {}
+            bench.pass(.milliseconds(1100))
+            client.exchange()
+            #expect(client.seen(stream).joined().contains("grpc-status: 4"), "\(client.seen(stream))")
+            #expect(ejected(bench) == (isWhole ? 1 : 0))
+        }
+    }
+
     @Test func `is not ejected for a limit of its cluster`() throws {
         var pool = PoolPolicy()
         (pool.connections, pool.pending) = (1, 1)

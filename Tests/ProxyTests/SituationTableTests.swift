@@ -20,7 +20,8 @@ import Testing
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebMalformed, .grpcDowngraded, .deadlineHopeless, .overflow, .localReset,
             .routeTimedOut,
-            .upgradeUnsupported, .resolutionTooSlow,
+            .upgradeUnsupported, .resolutionTooSlow(isRoutes: true), .resolutionTooSlow(isRoutes: false),
+            .deadlineUnread, .connectLacking,
             .deadlineExceeded, .deadlineUnmeetable(isRoutes: true), .deadlineUnmeetable(isRoutes: false),
             .idleSending, .idleReceiving, .upstreamStalled, .overloaded, .drainOver, .directResponse(200),
             .directResponse(404), .directResponse(503), .redirect(301), .corsPreflight,
@@ -78,6 +79,8 @@ import Testing
         case .upstreamStalled: 44
         case .upgradeUnsupported: 45
         case .resolutionTooSlow: 46
+        case .deadlineUnread: 47
+        case .connectLacking: 48
         }
     }
 
@@ -100,9 +103,14 @@ import Testing
         #expect(Situation.deadlineUnmeetable(isRoutes: false).outcome.blame == .client)
         #expect(Situation.deadlineUnmeetable(isRoutes: true).outcome.blame == .configuration)
         #expect(Situation.deadlineExceeded.outcome.blame == .upstream)
-        #expect(Situation.resolutionTooSlow.outcome.blame == .configuration)
+        #expect(Situation.resolutionTooSlow(isRoutes: true).outcome.blame == .configuration)
+        #expect(Situation.resolutionTooSlow(isRoutes: false).outcome.blame == .client)
+        #expect(Situation.deadlineUnread.outcome.blame == .client)
+        #expect(Situation.connectLacking.outcome.blame == .gateway)
         // The request is valid: the gateway has no memory for it, or its endpoint no such protocol.
         #expect(Situation.requestRefused(.headerMemory).outcome.blame == .gateway)
+        #expect(Situation.requestMalformed(.headerMemory).outcome.blame == .gateway)
+        #expect(Situation.requestMalformed(.headerHoard).outcome.blame == .gateway)
         #expect(Situation.upgradeUnsupported.outcome.blame == .upstream)
         // Who stands still is to blame, and endpoints that are there and fail are not the configuration's.
         #expect(Situation.idleSending.outcome.blame == .client)
@@ -143,7 +151,7 @@ import Testing
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...46))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...48))
     }
 
     @Test func `answers everybody who is still there`() {
@@ -200,7 +208,10 @@ import Testing
             let outcome = situation.outcome
             if outcome.retry.safety != .pointless { #expect(outcome.blame != .client, "\(situation)") }
             // A client helps itself by smaller fields, though it is the rule that copies them.
-            let isOfAnother = situation == .drainOver || situation == .operationsTooLarge(isAnswer: false)
+            let others: [Situation] = [
+                .drainOver, .operationsTooLarge(isAnswer: false), .requestMalformed(.headerHoard),
+            ]
+            let isOfAnother = others.contains(situation)
             if outcome.status < 500, !isConfigured(situation), !isOfAnother {
                 #expect(outcome.blame == .client, "\(situation)")
             }

@@ -40,14 +40,14 @@ import Testing
                     + "stream.",
                 7
             ),
-            (
-                .upgradeUnsupported, 502, "-", "upstream_upgrade_unsupported",
-                "The endpoint takes no WebSockets over HTTP/2.", 14
-            ),
-            (.resolutionTooSlow, 504, "UT", "dns_resolution_timeout", "upstream request timeout", 4),
+            (.upgradeUnsupported, 502, "-", "upstream_upgrade_unsupported", "", 14),
+            (.connectLacking, 503, "UF", "\(token){local_connection_failure}", "\(reset)local connection failure", 14),
+            (.deadlineUnread, 504, "UT", "response_not_read", "upstream request timeout", 4),
+            (.requestMalformed(.headerMemory), 503, "OM", "http2.header_memory", "", 8),
+            (.resolutionTooSlow(isRoutes: true), 504, "UT", "dns_resolution_timeout", "upstream request timeout", 4),
             (
                 .requestRefused(.headerMemory), 503, "OM", "http1.header_memory",
-                "The header sections of open requests leave no room for another (--header-memory).", 14
+                "The header sections of open requests leave no room for another.", 14
             ),
             (.requestRefused(.syntax), 400, "DPE", "http1.codec_error", "The message is not valid HTTP.", 13),
             (
@@ -77,7 +77,7 @@ import Testing
 
     @Test func `is safe to retry only when provably unprocessed`() {
         let safe = Self.rows.filter { $0.0.outcome.retry.safety == .unprocessed }.map(\.0)
-        #expect(safe == [.connectFailed, .connectTimedOut, .closedUnsent, .upstreamRefused])
+        #expect(safe == [.connectFailed, .connectTimedOut, .closedUnsent, .upstreamRefused, .connectLacking])
     }
 
     @Test func `always has something to say to a gRPC caller`() {

@@ -467,7 +467,7 @@ import Testing
     @Test(
         arguments: [
             (ECONNREFUSED, .refused), (ETIMEDOUT, .timedOut), (EHOSTUNREACH, .unreachable), (ENETUNREACH, .unreachable),
-            (ECONNRESET, .reset), (EMFILE, .other), (0, .other),
+            (ECONNRESET, .reset), (EMFILE, .lacking), (EADDRNOTAVAIL, .lacking), (0, .other),
         ] as [(Int32, ConnectFailure)])
     func `are counted by the kernel's reason`(code: Int32, reason: ConnectFailure) {
         #expect(ConnectFailure(SystemError("connect to", code: code)) == reason)

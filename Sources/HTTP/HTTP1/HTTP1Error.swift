@@ -64,7 +64,7 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
         case .secureTargetOnClearText: "The target is an https URL, but the connection is not encrypted."
         case .invalidChunk: "The chunked body is malformed."
         case .chunkExtensionTooLarge: "A chunk's extension is too large."
-        case .headerMemory: "The header sections of open requests leave no room for another (--header-memory)."
+        case .headerMemory: "The header sections of open requests leave no room for another."
         case .tlsOnClearText: "The client speaks TLS, and this port is in clear text: call http://, or a port of TLS."
         case .proxyHeaderUnexpected:
             "The connection begins with a header of the PROXY protocol, and this port expects none (--proxy-protocol)."

@@ -6,6 +6,7 @@ extension HTTP1Error {
         switch self {
         case .headersTooLarge: "the header section or the trailers are larger than the limit"
         case .tooManyHeaders: "the header section or the trailers have more fields than the limit"
+        case .headerMemory: "the header sections of open requests leave no room for this one (--header-memory)"
         default: body.prefix(1).lowercased() + body.dropFirst().dropLast()
         }
     }

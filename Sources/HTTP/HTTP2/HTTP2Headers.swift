@@ -31,7 +31,7 @@ extension HTTP2Session {
         guard receiving.continuations <= most else { return terminate(.continuationFlood) }
         if payload.isEmpty, !header.has(FrameFlag.endHeaders) { waste(WorkCost.emptyFrame, .emptyFrameFlood) }
         if isServer, receiving.violation == nil, !pools.headerMemory.hasRoom(holder) {
-            receiving.violation = .headersTooLarge
+            receiving.violation = .headerMemory
         }
         decode(payload, isFinal: header.has(FrameFlag.endHeaders))
     }
@@ -64,7 +64,7 @@ extension HTTP2Session {
         let slot = receiving.slot
         guard slot >= 0 else { return true }
         let isTrailers = slots[slot].areHeadersReceived
-        if isServer, isTrailers, !pools.headerMemory.hasRoom(holder) { receiving.violation = .headersTooLarge }
+        if isServer, isTrailers, !pools.headerMemory.hasRoom(holder) { receiving.violation = .headerMemory }
         receiving.rules = HeaderRules(isTrailers ? .trailers : isServer ? .request : .response)
         receiving.block = pools.takeBlock()
         return true

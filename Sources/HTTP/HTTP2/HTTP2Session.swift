@@ -25,10 +25,9 @@ package struct HTTP2Limits: Sendable {
     package var headerOctets = 61_440
     /// Fields of one header section.
     package var headerFields = 100
-    /// Octets of an interim response (1xx), and the number of them that a stream may have: one more than are passed
-    /// on, so that the owner sees that there are too many.
+    /// Octets of an interim response (1xx), and the number of them that a stream may have.
     static let mostInterimOctets = 16_384
-    static let mostInterimSections = UInt8(clamping: HTTP1Limits.mostInterimResponses + 1)
+    static let mostInterimSections = UInt8(clamping: HTTP1Limits.mostInterimResponses)
     /// The limits towards clients.
     package init() {}
 

@@ -86,7 +86,10 @@ package enum HTTP2Violation: Int, BitwiseCopyable, Sendable, CaseIterable {
     }
 
     /// Whether the request may be answered: it is above a limit, but what was read of it is well-formed.
-    package var mayBeAnswered: Bool { self == .headersTooLarge || self == .tooManyHeaders }
+    package var mayBeAnswered: Bool { [.headersTooLarge, .tooManyHeaders, .headerMemory].contains(self) }
+
+    /// Whether the peer has broken no rule: there is no memory for its header sections.
+    package var isLackOfMemory: Bool { self == .headerMemory || self == .headerHoard }
 
     /// The error code in RST_STREAM or GOAWAY. Source: RFC 9113 §7.
     package var code: UInt32 {

@@ -36,7 +36,7 @@ extension HTTP2Violation {
     private var sentenceOfOthers: String {
         switch self {
         case .tooManyStreams: "more streams are open than SETTINGS_MAX_CONCURRENT_STREAMS allows"
-        case .headerMemory: "the header sections of open requests leave no room for another, see --header-memory"
+        case .headerMemory: "the header sections of open requests leave no room for this one (--header-memory)"
         case .contentLengthMismatch: "the body is not as long as content-length says"
         case .dataBeforeHeaders: "DATA came before the headers"
         case .frameAfterEnd: "a frame came after the end of its stream"
@@ -55,7 +55,8 @@ extension HTTP2Violation {
         case .continuationFlood: "a header section came in too many frames"
         case .controlFlood: "SETTINGS or PING came, and their answers were not read"
         case .settingsFlood: "too many SETTINGS, or too many values in one of them"
-        case .headerHoard: "no memory was left for header sections, and this connection's requests held most of it"
+        case .headerHoard:
+            "no memory was left for header sections (--header-memory), and this connection's requests held most of it"
         case .resetFlood: "too many requests were cancelled, and too few completed"
         case .emptyFrameFlood: "too many DATA or CONTINUATION frames without content"
         case .ignoredFrameFlood: "too many PRIORITY frames, or frames of unknown types"

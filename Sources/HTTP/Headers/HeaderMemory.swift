@@ -67,6 +67,9 @@ extension MessagePools {
     /// Octets of header sections that are held.
     package var headerOctets: Int { headerMemory.octets }
 
+    /// Whether more than half of what header sections may hold is in use.
+    package var isHeaderMemoryShort: Bool { headerOctets > headerLimit / 2 }
+
     /// What header sections may hold; new requests beyond it are refused.
     package var headerLimit: Int {
         get { headerMemory.limit }

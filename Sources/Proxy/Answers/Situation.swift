@@ -36,6 +36,7 @@ package enum Situation: Equatable, Sendable {
     case faultInjected(status: Int, grpc: GRPC.Status?)    // the rule's `fault.abort`
     // Upstream, before response headers
     case connectFailed
+    case connectLacking    // this machine lacks what a connection needs: descriptors, local ports, memory
     case connectTimedOut
     case handshakeFailed(HandshakeFailure)    // of TLS with the endpoint
     case closedUnsent    // connection lost, nothing of the request was written
@@ -52,7 +53,8 @@ package enum Situation: Equatable, Sendable {
     case tryTimedOut    // the rule's perTryTimeout
     case deadlineHopeless    // an endpoint in overload would not answer before the deadline: nothing was sent
     case deadlineExceeded    // of a gRPC call: the client's grpc-timeout, or the route's timeout
-    case resolutionTooSlow    // the deadline, while the request's host was being resolved
+    case resolutionTooSlow(isRoutes: Bool)    // while the request's host was being resolved; else it is the client's
+    case deadlineUnread    // the client takes its answer too slowly
     case deadlineUnmeetable(isRoutes: Bool)    // shorter than any answer takes; else it is the client's
     case idleSending    // the client takes nothing of its answer
     case idleReceiving    // the client sends nothing of its request

@@ -32,6 +32,7 @@ extension Situation {
         case .operationsTooLarge(let isAnswer): .operationsTooLarge(isAnswer: isAnswer)
         case .faultInjected(let status, let grpc): .faultInjected(status, grpc)
         case .connectFailed: .connectFailed
+        case .connectLacking: .connectLacking
         case .connectTimedOut: .connectTimedOut
         case .handshakeFailed(let failure): .handshakeFailed(failure)
         case .closedUnsent: .closedUnsent
@@ -45,7 +46,8 @@ extension Situation {
         case .localReset: .localReset
         case .routeTimedOut, .deadlineExceeded: .timedOut
         case .deadlineUnmeetable(let isRoutes): .deadlineUnmeetable(isRoutes)
-        case .resolutionTooSlow: .resolutionTooSlow
+        case .resolutionTooSlow(let isRoutes): .resolutionTooSlow(isRoutes)
+        case .deadlineUnread: .deadlineUnread
         case .deadlineHopeless: .deadlineHopeless
         case .tryTimedOut: .tryTimedOut
         case .idleSending: .idleSending
@@ -70,6 +72,11 @@ extension Outcome {
     fileprivate static func requestMalformed(_ violation: HTTP2Violation) -> Outcome {
         // Malformed ones are reset, as RFC 9113 §8.1.1 wants it.
         let limits = HTTP2Limits()
+        if violation.isLackOfMemory {
+            return Outcome(
+                violation.mayBeAnswered ? 503 : 0, .overload, violation.name, says: violation.sentence,
+                grpc: .resourceExhausted, blame: .gateway)
+        }
         return Outcome(
             violation.mayBeAnswered ? 431 : 0, .clientProtocolError, violation.name,
             violation.mayBeAnswered
@@ -216,6 +223,13 @@ extension Outcome {
             Retry(.unprocessed, .connectFailure, on: .connectFailure, isRefusedAtOnce: true))
     }
 
+    fileprivate static var connectLacking: Outcome {
+        // Envoy's words for a connection that its own machine could not begin.
+        .upstream(
+            .connectFailure, "local connection failure",
+            Retry(.unprocessed, .connectFailure, on: .connectFailure, isRefusedAtOnce: true), blame: .gateway)
+    }
+
     fileprivate static var connectTimedOut: Outcome {
         .upstream(
             .connectFailure, "connection timeout", Retry(.unprocessed, .connectFailure, on: .connectFailure))
@@ -256,7 +270,7 @@ extension Outcome {
 
     fileprivate static var upgradeUnsupported: Outcome {
         Outcome(
-            502, .none, "upstream_upgrade_unsupported", "The endpoint takes no WebSockets over HTTP/2.",
+            502, .none, "upstream_upgrade_unsupported", says: "the endpoint takes no WebSockets over HTTP/2",
             blame: .upstream, after: .close)
     }
 
@@ -273,14 +287,14 @@ extension Outcome {
     /// A row whose words are built from Envoy's reset reason.
     private static func upstream(
         _ flag: ResponseFlag, _ reason: String, _ retry: Retry,
-        because detail: (name: String, sentence: String)? = nil
+        because detail: (name: String, sentence: String)? = nil, blame: Blame = .upstream
     ) -> Outcome {
         let token = String(reason.map { $0 == " " ? "_" : $0 }) + (detail.map { "|\($0.name)" } ?? "")
         let cause = detail.map { ": \($0.sentence)" } ?? ""
         return Outcome(
             flag == .upstreamProtocolError ? 502 : 503, flag, "\(before){\(token)}",
             "upstream connect error or disconnect/reset before headers. reset reason: \(reason)\(cause)",
-            blame: flag == .overflow || flag == .localReset ? .gateway : .upstream, retry: retry)
+            blame: flag == .overflow || flag == .localReset ? .gateway : blame, retry: retry)
     }
 
     /// The details when the failure came after response headers were passed on. The answer then is no
@@ -309,10 +323,16 @@ extension Outcome {
     }
 
     /// Nothing was sent here either.
-    fileprivate static var resolutionTooSlow: Outcome {
+    fileprivate static func resolutionTooSlow(_ isRoutes: Bool) -> Outcome {
         Outcome(
             504, .timeout, "dns_resolution_timeout", "upstream request timeout", grpc: .deadlineExceeded,
-            blame: .configuration)
+            blame: isRoutes ? .configuration : .client)
+    }
+
+    /// The answer has begun, and what is left of it waits for the client.
+    fileprivate static var deadlineUnread: Outcome {
+        Outcome(
+            504, .timeout, "response_not_read", "upstream request timeout", grpc: .deadlineExceeded, blame: .client)
     }
 
     fileprivate static var deadlineHopeless: Outcome {

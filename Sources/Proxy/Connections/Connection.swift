@@ -74,6 +74,14 @@ final class Connection {
         }
     }
 
+    /// What the end of a client's connection means to its requests: the client went away, or had to be cut off.
+    var endOfClient: Situation {
+        guard case .http2(let session) = session, let violation = session({ $0.violation }) else {
+            return .clientClosed
+        }
+        return .requestMalformed(violation)
+    }
+
     /// What the end of an upstream's connection means to its requests. An endpoint of TLS 1.3 refuses our certificate
     /// after we may have sent some, and has read none of them.
     var endOfUpstream: Situation {

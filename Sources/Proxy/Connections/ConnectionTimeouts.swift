@@ -84,7 +84,7 @@ final class ConnectionTimeouts {
         let isClient = connection.role == .downstream
         if !isClient {
             let limit = services.limits.headerTimeout
-            connection.lostBecause = "its header section was not complete within \(limit) (--header-timeout)"
+            connection.lostBecause = "a header section or a frame was not complete within \(limit) (--header-timeout)"
         }
         connections.loseStreams(of: connection, isClient ? .headerTimedOut : .upstreamProtocolError)
         connections.fail(connection)

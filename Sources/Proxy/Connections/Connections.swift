@@ -377,7 +377,7 @@ final class Connections {
         guard isClosing || connection.session.isFinished || isUnwanted else { return }
         guard connection.role == .downstream, !connection.state.hasHungUp else { return peerClosed(connection) }
         // The peer may still be sending: a plain close would reset the connection and lose our last octets.
-        loseStreams(of: connection, .clientClosed)
+        loseStreams(of: connection, connection.endOfClient)
         linger(connection)
     }
 
@@ -399,7 +399,7 @@ final class Connections {
         actOnEvents(of: connection)
         guard !connection.isClosed else { return }
         FrontEnd.ended(connection, end, services)
-        loseStreams(of: connection, connection.role == .downstream ? .clientClosed : connection.endOfUpstream)
+        loseStreams(of: connection, connection.role == .downstream ? connection.endOfClient : connection.endOfUpstream)
         close(connection)
     }
 

@@ -34,7 +34,7 @@ final class Refusals {
         var entry = AccessLogEntry(start: services.loop.wallNow)
         entry.protocol = connection.map { Self.protocolName(of: $0) } ?? .unknown
         entry.status = status
-        let blame = Self.blame(for: refusal)
+        let blame = blame(for: refusal)
         (entry.blame, entry.level) = (blame.name, blame.level)
         entry.flags = refusal.flag.text
         entry.details = refusal.details(Self.detail(of: refusal, reason))
@@ -53,11 +53,13 @@ final class Refusals {
     }
 
     /// Clients owe what a connection lacks, but not our descriptors, places, listeners and memory.
-    private static func blame(for refusal: Refusal) -> Blame {
+    private func blame(for refusal: Refusal) -> Blame {
         switch refusal {
         case .connection(.acceptFailed), .connection(.listenerClosed), .connection(.evicted), .handshake(.tooMany),
-            .http1(.headerMemory), .http2(.headerMemory):
+            .http1(.headerMemory), .http2(.headerHoard):
             .gateway
+        // One connection may hold a quarter of what is left, and that is its client's affair while much is left.
+        case .http2(.headerMemory): services.pools.isHeaderMemoryShort ? .gateway : .client
         default: .client
         }
     }

@@ -228,7 +228,7 @@ extension Exchange {
             return .wait(.connection)
         case .failed:
             (failure, upstreamReached) = (upstreams.lastFailure, nil)
-            return tryFailed(.connectFailed, keeping: nil)
+            return tryFailed(upstreams.lastSituation, keeping: nil)
         case .overflow:
             explanation =
                 "endpoint \(endpoint { $0.name }) has --max-upstream-connections in use, and "
@@ -276,7 +276,7 @@ extension Exchange {
             use(.none, keeping: nil)
             let isClosing = connection.session.isClosing
             upstreams.giveBack(connection)
-            if !isClosing { failure = "the request cannot be written in HTTP/1.1" }
+            failure = isClosing ? "its connection was about to end" : "the request cannot be written in HTTP/1.1"
             return tryFailed(isClosing ? .closedUnsent : .localReset, keeping: nil)
         }
         use(Stream(connection, slot))

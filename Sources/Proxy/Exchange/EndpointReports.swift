@@ -22,14 +22,15 @@ enum EndpointReports {
 
     /// The try has failed, or the answer was broken off.
     static func failure(_ exchange: Exchange, _ observer: OutlierObserver, _ situation: Situation) {
-        if situation == .tryTimedOut { return note(.timedOut, exchange, observer) }
+        if situation == .tryTimedOut { return timeout(exchange, observer) }
         guard situation.outcome.blame == .upstream else { return }
         note(.failed, exchange, observer)
     }
 
-    /// The request's time is over.
+    /// The time of the request, or of a try, is over. An endpoint that has not got all of the request owes no answer.
+    /// Source: envoyproxy/envoy source/common/router/router.cc (its timers begin behind the end of the request).
     static func timeout(_ exchange: Exchange, _ observer: OutlierObserver) {
-        guard case .stream = exchange.upstream, exchange.state.answer == .none else { return }
+        guard exchange.state.request != .receiving, exchange.state.answer == .none else { return }
         note(.timedOut, exchange, observer)
     }
 

@@ -132,18 +132,9 @@ extension Exchange {
         if isEnd || !hasBody { answerEnded() } else { run() }
     }
 
-    /// The client's window does not hold header sections back: their number must.
+    /// The sessions bound how many there are. A client's window does not hold header sections back: those for one that
+    /// reads nothing are dropped.
     private func passInterim(_ block: HeaderBlock, to downstream: Stream) {
-        tally.interimResponses += 1
-        guard tally.interimResponses <= HTTP1Limits.mostInterimResponses else {
-            let lost = upstream
-            let violation = HTTP2Violation.tooManyInterimResponses
-            upstreamFailed(.upstreamMalformed(violation), code: violation.code, because: violation.words(nil))
-            guard case .stream(let stream) = lost else { return }
-            stream.session.reset(stream.slot, code: violation.code)
-            return services.markDirty(stream)
-        }
-        // Nor does it help against a client that reads nothing: they are dropped.
         if downstream.session.isHTTP2, downstream.session.isReadPaused { return }
         downstream.session.submitInterim(downstream.slot, block)
         services.markDirty(downstream)
@@ -379,11 +370,12 @@ extension Exchange {
     /// answer ends.
     func deadlinePassed() {
         guard state.answer != .over else { return }
-        if let observer { EndpointReports.timeout(self, observer) }
+        if case .stream = upstream, let observer { EndpointReports.timeout(self, observer) }
         explanation = deadlineInWords    // while it is known what the endpoint had
         dropUpstream(code: ErrorCode.cancel)
         timers.cancelAll(in: services.loop)
-        let situation = state.timeOver(isGRPC: traits.isGRPC)
+        let isUnread = downstream.map { $0.session.pending($0.slot) > 0 } ?? false
+        let situation = state.timeOver(isGRPC: traits.isGRPC, isRoutes: isDeadlineRoutes, isUnread: isUnread)
         switch state.end(situation) {
         case .nothing: break
         case .reply: sendReply(situation)

@@ -28,10 +28,13 @@ struct ExchangeReporter {
         exchange.identifier.withText { write(exchange, nanoseconds, requestID: $0) }
     }
 
-    /// An endpoint's failure that the client has noticed goes into its cluster's tally.
+    /// An endpoint's failure that the client has noticed goes into its cluster's tally. That it takes no WebSockets is
+    /// none: everybody may ask.
     @inline(never)
     private func note(_ situation: Situation, of exchange: Exchange) {
-        guard situation == .noHealthyEndpoint || situation.outcome.blame == .upstream else { return }
+        guard situation == .noHealthyEndpoint || situation.outcome.blame == .upstream,
+            situation != .upgradeUnsupported
+        else { return }
         EndpointReports.fate(exchange.tally.upstreamNanoseconds == nil ? .lost : .ended, of: exchange)
     }
 

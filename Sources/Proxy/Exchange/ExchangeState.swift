@@ -288,8 +288,12 @@ struct ExchangeState {
     }
 
     /// Why a request ends whose time is over.
-    func timeOver(isGRPC: Bool) -> Situation {
-        if isWaiting(for: .resolution) { return .resolutionTooSlow }
+    /// - Parameters:
+    ///   - isRoutes: it was the route's timeout, and not the client's deadline.
+    ///   - isUnread: octets of the answer wait for the client.
+    func timeOver(isGRPC: Bool, isRoutes: Bool, isUnread: Bool) -> Situation {
+        if isWaiting(for: .resolution) { return .resolutionTooSlow(isRoutes: isRoutes) }
+        if answer == .begun, isUnread { return .deadlineUnread }
         return isGRPC ? .deadlineExceeded : .routeTimedOut
     }
 

@@ -223,7 +223,9 @@ final class Exchanges {
             // A server that keeps the call's deadline says CANCEL when it has come. The client must not take that
             // for a failure of the server that it may retry.
             if event.errorCode == ErrorCode.cancel, exchange.hasSentDeadlineCome { return exchange.deadlinePassed() }
-            if event.errorCode == ErrorCode.http11Required, exchange.traits.isWebSocket {
+            if event.errorCode == ErrorCode.http11Required, exchange.traits.isWebSocket,
+                !connection.session.mayHaveArrived(event.slot)
+            {
                 return Tunneling.refused(exchange)
             }
             Self.streamFailed(exchange, event, on: connection)

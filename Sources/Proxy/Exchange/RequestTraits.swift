@@ -25,7 +25,6 @@ struct ExchangeTally: BitwiseCopyable {
     /// Octets of the body given back to the client's window.
     var creditedOctets = 0
     /// Answers of 1xx that the endpoint has sent; too many end the try.
-    var interimResponses = 0
     /// 0: none was sent.
     var status = 0
     /// nil: none was sent, or the request is no gRPC call.

@@ -104,11 +104,11 @@ enum Tunneling {
         exchange.services.markDirty(stream)
     }
 
-    /// The endpoint speaks HTTP/2 and serves no WebSockets on it.
+    /// The endpoint speaks HTTP/2 and serves no WebSockets on it: our session has not sent the handshake.
     static func refused(_ exchange: Exchange) {
         exchange.failure =
-            "it has not announced SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3); appProtocol: http of the Service's "
-            + "port asks it by HTTP/1.1"
+            "the endpoint has not announced SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3); with appProtocol: http of "
+            + "the Service's port it is asked by HTTP/1.1"
         exchange.explanation = exchange.failure
         exchange.answer(.upgradeUnsupported)
     }

@@ -82,7 +82,7 @@ final class Relays {
         case .begun: break
         case .overflow: end(relay, .overflow)
         case .failed:
-            note(.failed, of: endpoint)
+            if upstreams.lastSituation == .connectFailed { note(.failed, of: endpoint) }
             relay.failure = upstreams.lastFailure
             pick(relay)
         }

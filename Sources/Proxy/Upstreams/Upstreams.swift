@@ -13,6 +13,9 @@ final class Upstreams {
     private var failures = ConnectFailures()
     /// Why the last connection could not be made, for `Acquired.failed`.
     var lastFailure = ""
+    private var lastKind = ConnectFailure.other
+    /// What that means to a request.
+    var lastSituation: Situation { lastKind == .lacking ? .connectLacking : .connectFailed }
     private var unserved: [EndpointPool] = []    // exchanges wait there, and a connection is gone
     /// By `Endpoint.number`; further transports behind `other`.
     var pools: ContiguousArray<EndpointPool?> = []
@@ -209,6 +212,7 @@ final class Upstreams {
         advice: String? = nil
     ) {
         services.metrics.upstreamConnectFailed(failure)
+        lastKind = failure
         let reason = words.prefix(1).lowercased() + words.dropFirst()
         lastFailure = (address.map { "\($0): " } ?? "") + reason
         let wall = services.loop.wallNow
@@ -306,7 +310,7 @@ final class Upstreams {
             // Nothing is on its way: whoever waits would wait for ever.
             guard !pool.hasProspect, let number = pool.dequeue() else { return }
             let reason = lastFailure
-            exchanges.connectionFailed(number, .connectFailed, because: reason)
+            exchanges.connectionFailed(number, lastSituation, because: reason)
         }
     }
 
