@@ -75,7 +75,19 @@ package enum Socket {
         if result == 0 || portico_errno() == EINPROGRESS { return descriptor }
         let error = SystemError("connect to", on: address.description)
         _ = CLinux.close(descriptor)
-        throw error
+        guard error.code == EADDRNOTAVAIL, !address.isUnix, !hasSource(for: address) else { throw error }
+        throw SystemError("connect to", on: address.description, code: ENETUNREACH)
+    }
+
+    /// Whether this machine has an address from which to reach another one. Where it has none, as where it has no IPv6,
+    /// the kernel says of a connection the same as where no port is left.
+    package static func hasSource(for address: SocketAddress) -> Bool {
+        let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(address.domain, type, 0)
+        guard descriptor >= 0 else { return true }
+        defer { _ = CLinux.close(descriptor) }
+        return unsafe address.withKernelForm { unsafe portico_connect(descriptor, $0, $1) } == 0
+            || portico_errno() != EADDRNOTAVAIL
     }
 
     /// Has the kernel ask a silent peer whether it is there, and end the connection when it does not answer.

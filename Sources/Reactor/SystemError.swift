@@ -39,7 +39,7 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
     /// Whether the process or the system has no descriptor left.
     package var isTooManyFiles: Bool { code == EMFILE || code == ENFILE }
     /// Whether this machine lacks something that a connection needs: the peer has no part in it.
-    package var isOwn: Bool { isTooManyFiles || [ENOBUFS, ENOMEM, EADDRNOTAVAIL].contains(code) }
+    package var isOwn: Bool { isTooManyFiles || [ENOBUFS, ENOMEM, ENOSPC, EADDRNOTAVAIL].contains(code) }
     /// Whether epoll watches the descriptor already.
     package var isWatched: Bool { code == EEXIST }
     /// Whether no process listens at the address.

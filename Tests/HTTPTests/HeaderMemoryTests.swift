@@ -74,6 +74,18 @@ extension `The sum of header sections` {
         #expect(pair.server.refused == [.headerMemory], "\(pair.server.refused)")
         #expect(pair.server.session.violation == nil)
     }
+
+    /// Nothing may say that a request was not processed which an endpoint has perhaps.
+    @Test func `never refuses a stream that was open before`() throws {
+        let server = try HTTP2Side.greeted(isServer: true)
+        let (sections, fields): (UInt8, [UInt8]) = (1, [0x82, 0x84, 0x86, 0x01, 1, 0x61])
+        #expect(server.receive(frame(sections, 4, 1, fields)))
+        server.pools.headerLimit = 0
+        #expect(server.receive(frame(sections, 4, 1, [0x40, 1, 0x78, 1, 0x76])))    // trailers without END_STREAM
+        #expect(server.receive(frame(sections, 5, 3, fields)))
+        let calm: [UInt8] = frame(3, 0, 1, [0, 0, 0, 11]), refused: [UInt8] = frame(3, 0, 3, [0, 0, 0, 7])
+        #expect(server.flush().suffix(26) == calm[...] + refused)
+    }
 }
 
 @Suite struct `The sum of header sections, on HTTP/1.1,` {

@@ -96,6 +96,8 @@ import Testing
 
     @Test func `fails with its connection, at each step`() {
         var (new, waiting, sent) = (MirrorState(isAlone: true), Self.queued(), Self.sent())
+        var lacking = waiting
+        #expect(lacking.connectionFailed(isOurs: true) == .end(.failed), "this machine lacks what it needs")
         #expect(new.broke() == .blame(.failed) && waiting.connectionFailed() == .blame(.failed))
         #expect(sent.connectionFailed() == .nothing && sent.broke() == .blame(.failed))
     }

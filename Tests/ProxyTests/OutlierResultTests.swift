@@ -99,6 +99,37 @@ import Testing
         }
     }
 
+    @Test func `is ejected when it does not answer the handshake of a WebSocket in time`() throws {
+        let bench = try watched(servers: 1, timeout: .seconds(1), errors: 1)
+        let server = try bench.server()
+        let fields = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+        let client = try bench.client(
+            sending: "GET / HTTP/1.1\r\nhost: a\r\n\(fields)sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        while try server.accept() != nil {}
+        bench.pass(.milliseconds(1100))
+        #expect(client.text().hasPrefix("HTTP/1.1 504") && ejected(bench) == 1)
+    }
+
+    /// The endpoint gives no window for what waits.
+    @Test func `is ejected when it does not take a body in time`() throws {
+        let bench = try watched(servers: 1, isHTTP2: true, errors: 1)
+        let server = try bench.server()
+        let client = HTTP2Peer(try bench.client(), isServer: false)
+        let fields = ["content-type": "application/grpc", "te": "trailers", "grpc-timeout": "1S"]
+        let stream = try #require(client.request(fields))
+        bench.settle()
+        let endpoint = try #require(try server.accept())
+        for _ in 0..<4 {
+            client.say(stream, String(repeating: "b", count: 60_000))
+            bench.settle()
+            client.exchange()
+            _ = endpoint.octets()
+        }
+        bench.pass(.milliseconds(1100))
+        client.exchange()
+        #expect(client.seen(stream).joined().contains("grpc-status: 4") && ejected(bench) == 1)
+    }
+
     @Test func `is not ejected for a limit of its cluster`() throws {
         var pool = PoolPolicy()
         (pool.connections, pool.pending) = (1, 1)

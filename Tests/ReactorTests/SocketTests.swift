@@ -122,6 +122,17 @@ private final class Line {
         #expect(error?.isRefused == true)
     }
 
+    /// Where a machine has no IPv6, the kernel says EADDRNOTAVAIL of it, as where no port is left.
+    @Test func `lacks nothing of its own when no way leads to an address`() throws {
+        let address = try #require(SocketAddress(host: "::1", port: 1))
+        do throws(SystemError) {
+            Socket.close(try Socket.connect(address))
+        } catch {
+            #expect(!error.isOwn, "\(error)")
+        }
+        #expect(Socket.hasSource(for: try #require(SocketAddress(host: "127.0.0.1", port: 1))))
+    }
+
     /// What the gateway does after a crash: the file of its last run is still there.
     @Test func `takes over a path that nobody listens on any more, and no other`() throws {
         let folder = TemporaryFolder()

@@ -74,7 +74,7 @@ package struct HTTP1Limits: Equatable, Sendable {
     /// Whether a request of HTTP/1.0 must have `host`, as one of HTTP/1.1 must. Health checks of load balancers have
     /// none.
     package var needsHostInOld = true
-    /// How many informational responses (1xx) one request may have.
+    /// How many informational responses (1xx) one try of a request may have.
     package static let mostInterimResponses = 16
 
     /// Limits with the sizes that messages usually keep to.

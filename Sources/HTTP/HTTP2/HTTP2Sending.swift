@@ -141,6 +141,10 @@ extension HTTP2Session {
 
     /// Octets of body waiting to be sent.
     package func pending(_ slot: Int) -> Int { slots[slot].waiting }
+    /// Whether octets of the stream's body wait for a window of the peer's.
+    package func isHeldBack(_ slot: Int) -> Bool {
+        slots[slot].waiting > 0 && min(sendWindow, slots[slot].sendWindow) <= 0
+    }
 
     /// No retry will want the octets already sent.
     package func stopKeeping(_ slot: Int) {

@@ -10,7 +10,7 @@ extension HTTP2Session {
     }
 
     /// The same for a rule that the stream's header section breaks. The owner gets what was read of a request, for
-    /// its log. A request that is only too large stays open for an answer.
+    /// its log. A request that is only too large, or finds no memory, stays open for an answer.
     func endStream(_ slot: Int, for violation: HTTP2Violation, _ block: consuming HeaderBlock) {
         let isRequest = receiving.rules.kind == .request
         let isAnswerable = isServer && violation.mayBeAnswered && (isRequest || receiving.endsStream)
@@ -26,7 +26,9 @@ extension HTTP2Session {
             slots[slot].earnsNothing = true
             if receiving.endsStream { endReceived(slot) }
         } else {
-            resetStream(slot, code: violation.code)
+            // REFUSED_STREAM promises that nothing was done with the request. Source: RFC 9113 §8.7.
+            let isPromise = violation.code == ErrorCode.refusedStream && !isRequest
+            resetStream(slot, code: isPromise ? ErrorCode.enhanceYourCalm : violation.code)
         }
         wasteSection(.violationFlood)
     }

@@ -9,7 +9,7 @@ package enum HTTP2Violation: Int, BitwiseCopyable, Sendable, CaseIterable {
     case trailersWithoutEnd, interimResponse
     // A header section is above a limit of ours: its stream ends, and is answered where that is possible.
     case headersTooLarge, tooManyHeaders, tooManyInterimResponses
-    // There is no room for the stream: it is refused, and the client may try again.
+    // There is no room for the stream: it is refused, and the client may try again; one that is open is answered.
     case tooManyStreams, headerMemory
     // DATA of a stream: the stream ends.
     case contentLengthMismatch, dataBeforeHeaders, frameAfterEnd, streamWindow
@@ -85,7 +85,8 @@ package enum HTTP2Violation: Int, BitwiseCopyable, Sendable, CaseIterable {
         }
     }
 
-    /// Whether the request may be answered: it is above a limit, but what was read of it is well-formed.
+    /// Whether the request may be answered: it is above a limit or finds no memory, but what was read of it is
+    /// well-formed.
     package var mayBeAnswered: Bool { [.headersTooLarge, .tooManyHeaders, .headerMemory].contains(self) }
 
     /// Whether the peer has broken no rule: there is no memory for its header sections.

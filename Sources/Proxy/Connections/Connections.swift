@@ -428,7 +428,8 @@ final class Connections {
             switch owner {
             case .nobody, .call: break
             case .exchange(let number):
-                exchanges.lost(number, connection, slot, isClient ? .clientClosed : connection.endOfUpstream)
+                exchanges.lost(
+                    number, connection, slot, isClient ? connection.endOfClient : connection.endOfUpstream)
             case .mirror(let number): exchanges.mirrors.lost(number, connection, slot)
             }
         }

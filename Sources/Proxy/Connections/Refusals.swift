@@ -58,8 +58,7 @@ final class Refusals {
         case .connection(.acceptFailed), .connection(.listenerClosed), .connection(.evicted), .handshake(.tooMany),
             .http1(.headerMemory), .http2(.headerHoard):
             .gateway
-        // One connection may hold a quarter of what is left, and that is its client's affair while much is left.
-        case .http2(.headerMemory): services.pools.isHeaderMemoryShort ? .gateway : .client
+        case .http2(.headerMemory): services.blameForHeaderMemory
         default: .client
         }
     }

@@ -181,6 +181,11 @@ enum Session {
         }
     }
 
+    /// Whether octets of a stream's body wait for a window of the peer's.
+    func isHeldBack(_ slot: Int) -> Bool {
+        if case .http2(let session) = self { session { $0.isHeldBack(slot) } } else { false }
+    }
+
     /// Octets of messages that are ready to be sent, and that the next flushes take.
     var unsentOctets: Int {
         switch self {

@@ -22,15 +22,18 @@ enum EndpointReports {
 
     /// The try has failed, or the answer was broken off.
     static func failure(_ exchange: Exchange, _ observer: OutlierObserver, _ situation: Situation) {
-        if situation == .tryTimedOut { return timeout(exchange, observer) }
-        guard situation.outcome.blame == .upstream else { return }
+        // A try that took too long is reported by `timeout`, while its stream is there.
+        guard situation != .tryTimedOut, situation.outcome.blame == .upstream else { return }
         note(.failed, exchange, observer)
     }
 
-    /// The time of the request, or of a try, is over. An endpoint that has not got all of the request owes no answer.
+    /// The time of the request, or of a try, is over. As long as the client sends, an endpoint that takes what comes
+    /// need not answer; the handshake of a WebSocket is all there.
     /// Source: envoyproxy/envoy source/common/router/router.cc (its timers begin behind the end of the request).
     static func timeout(_ exchange: Exchange, _ observer: OutlierObserver) {
-        guard exchange.state.request != .receiving, exchange.state.answer == .none else { return }
+        guard case .stream = exchange.upstream, exchange.state.answer == .none else { return }
+        let isDue = exchange.state.request != .receiving || exchange.traits.isWebSocket
+        guard isDue || exchange.stuckSituation == .upstreamStalled else { return }
         note(.timedOut, exchange, observer)
     }
 

@@ -132,10 +132,10 @@ extension Exchange {
         if isEnd || !hasBody { answerEnded() } else { run() }
     }
 
-    /// The sessions bound how many there are. A client's window does not hold header sections back: those for one that
-    /// reads nothing are dropped.
+    /// The sessions bound how many one try may have. A client's window does not hold header sections back: those for a
+    /// client that reads nothing are dropped.
     private func passInterim(_ block: HeaderBlock, to downstream: Stream) {
-        if downstream.session.isHTTP2, downstream.session.isReadPaused { return }
+        if downstream.session.isHTTP2 ? downstream.session.isReadPaused : downstream.isHeldBack { return }
         downstream.session.submitInterim(downstream.slot, block)
         services.markDirty(downstream)
     }
@@ -370,12 +370,12 @@ extension Exchange {
     /// answer ends.
     func deadlinePassed() {
         guard state.answer != .over else { return }
-        if case .stream = upstream, let observer { EndpointReports.timeout(self, observer) }
+        if let observer { EndpointReports.timeout(self, observer) }
         explanation = deadlineInWords    // while it is known what the endpoint had
         dropUpstream(code: ErrorCode.cancel)
         timers.cancelAll(in: services.loop)
-        let isUnread = downstream.map { $0.session.pending($0.slot) > 0 } ?? false
-        let situation = state.timeOver(isGRPC: traits.isGRPC, isRoutes: isDeadlineRoutes, isUnread: isUnread)
+        let situation = state.timeOver(
+            isGRPC: traits.isGRPC, isRoutes: isDeadlineRoutes, isUnread: downstream?.isHeldBack ?? false)
         switch state.end(situation) {
         case .nothing: break
         case .reply: sendReply(situation)

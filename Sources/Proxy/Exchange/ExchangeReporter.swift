@@ -88,6 +88,9 @@ struct ExchangeReporter {
         }
         let outcome = situation.outcome
         outcome.blame(in: &entry)
+        if exchange.state.situation == .requestMalformed(.headerMemory) {
+            (entry.blame, entry.level) = (services.blameForHeaderMemory.name, services.blameForHeaderMemory.level)
+        }
         entry.explanation = outcome.words(exchange.explanation)
         entry.flags = outcome.flag.text
         entry.details = exchange.tally.upstreamNanoseconds != nil ? outcome.detailsAfterHeaders : outcome.details

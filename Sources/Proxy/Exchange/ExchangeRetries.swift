@@ -147,6 +147,7 @@ extension Exchange {
     /// One try has had its time without an answer: resets its stream; another try follows if the rule allows one.
     func tryTimedOut() {
         guard state.answer == .none, case .stream(let stream) = upstream else { return }
+        if let observer { EndpointReports.timeout(self, observer) }
         upstreamFailed(.tryTimedOut, code: ErrorCode.cancel, because: "no answer within the time of one try")
         stream.session.reset(stream.slot, code: ErrorCode.cancel)
         stream.connection { upstreams.noteReset(on: $0) }

@@ -50,7 +50,7 @@ final class Exchanges {
 
     /// Whoever waits gets no connection.
     func connectionFailed(_ waiting: Int, _ situation: Situation, because reason: String) {
-        guard waiting >= 0 else { return mirrors.connectionFailed(waiting) }
+        guard waiting >= 0 else { return mirrors.connectionFailed(waiting, situation) }
         with(waiting) { $0.connectionFailed(situation, because: reason) }
     }
 
@@ -223,10 +223,9 @@ final class Exchanges {
             // A server that keeps the call's deadline says CANCEL when it has come. The client must not take that
             // for a failure of the server that it may retry.
             if event.errorCode == ErrorCode.cancel, exchange.hasSentDeadlineCome { return exchange.deadlinePassed() }
-            if event.errorCode == ErrorCode.http11Required, exchange.traits.isWebSocket,
-                !connection.session.mayHaveArrived(event.slot)
-            {
-                return Tunneling.refused(exchange)
+            let isRefusal = event.errorCode == ErrorCode.http11Required && exchange.state.answer == .none
+            if isRefusal, exchange.traits.isWebSocket {
+                return Tunneling.refused(exchange, isAsked: connection.session.mayHaveArrived(event.slot))
             }
             Self.streamFailed(exchange, event, on: connection)
         }
@@ -334,8 +333,8 @@ final class Exchanges {
             beginRefused(event, block, violation, on: connection)
         } else {
             refusals.note(.http2(violation), on: connection, because: event.violationFrame?.words ?? "")
-            if violation == .headerMemory { makeRoomForHeaders() }
         }
+        if violation == .headerMemory { makeRoomForHeaders() }
     }
 
     /// A response that is none, or too large. On HTTP/2 it costs its own call and no other.

@@ -24,7 +24,6 @@ struct ExchangeTally: BitwiseCopyable {
     var upstreamTakenOctets = 0
     /// Octets of the body given back to the client's window.
     var creditedOctets = 0
-    /// Answers of 1xx that the endpoint has sent; too many end the try.
     /// 0: none was sent.
     var status = 0
     /// nil: none was sent, or the request is no gRPC call.

@@ -12,3 +12,8 @@ struct Stream: BitwiseCopyable {
 
     @inline(__always) var session: Session { connection { $0.session } }
 }
+
+extension Stream {
+    /// Whether its peer keeps octets waiting: by a window of HTTP/2, or because it reads nothing of its socket.
+    var isHeldBack: Bool { session.isHeldBack(slot) || connection { $0.state.writing != .free } }
+}

@@ -104,11 +104,14 @@ enum Tunneling {
         exchange.services.markDirty(stream)
     }
 
-    /// The endpoint speaks HTTP/2 and serves no WebSockets on it: our session has not sent the handshake.
-    static func refused(_ exchange: Exchange) {
-        exchange.failure =
-            "the endpoint has not announced SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3); with appProtocol: http of "
-            + "the Service's port it is asked by HTTP/1.1"
+    /// The endpoint speaks HTTP/2 and serves no WebSockets on it. Everybody may ask: it is no failure of the endpoint.
+    /// - Parameter isAsked: it has had the handshake, and reset it; else our session has kept the handshake back.
+    static func refused(_ exchange: Exchange, isAsked: Bool) {
+        let reason =
+            isAsked
+            ? "the endpoint has reset the handshake with HTTP_1_1_REQUIRED (RFC 9113 §7)"
+            : "the endpoint has not announced SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3)"
+        exchange.failure = "\(reason); with appProtocol: http of the Service's port it is asked by HTTP/1.1"
         exchange.explanation = exchange.failure
         exchange.answer(.upgradeUnsupported)
     }

@@ -61,7 +61,11 @@ struct MirrorState {
     mutating func connected() -> Action { place == .new || place == .queued ? .submit : .giveBack }
 
     /// No connection can be had.
-    mutating func connectionFailed() -> Action { place == .queued ? end(blaming: .failed) : .nothing }
+    /// - Parameter isOurs: this machine lacks what it needs.
+    mutating func connectionFailed(isOurs: Bool = false) -> Action {
+        guard place == .queued else { return .nothing }
+        return isOurs ? end(.failed) : end(blaming: .failed)
+    }
 
     /// The copy's header section was given to a stream. Octets of body that were held for it go with it, and count no
     /// more.

@@ -58,6 +58,7 @@ final class Mirrors {
         case .wait(let pool, let place):
             mirror.place = .queued(pool, place)
             mirror.state.queued()
+        case .failed where upstreams.lastSituation == .connectLacking: act(mirror.state.refused(.failed), mirror)
         case .failed: act(mirror.state.broke(), mirror)
         case .overflow, .clusterOverflow: act(mirror.state.refused(.dropped), mirror)
         }
@@ -200,11 +201,11 @@ final class Mirrors {
     }
 
     /// There is no connection for a copy that waits: the copy ends. Without effect if it waits no more.
-    func connectionFailed(_ waiting: Int) {
+    func connectionFailed(_ waiting: Int, _ situation: Situation) {
         with(Self.waitingNumber(waiting)) { mirror in
             guard case .queued = mirror.place else { return }
             mirror.place = .none
-            act(mirror.state.connectionFailed(), mirror)
+            act(mirror.state.connectionFailed(isOurs: situation == .connectLacking), mirror)
         }
     }
 

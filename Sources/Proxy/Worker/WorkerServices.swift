@@ -117,6 +117,10 @@ final class WorkerServices {
         }
     }
 
+    /// Who owes it when a header section finds no memory. One connection may hold a quarter of what is left, and that
+    /// is its client's affair while much is left.
+    var blameForHeaderMemory: Blame { pools.isHeaderMemoryShort ? .gateway : .client }
+
     /// `date`, as RFC 9110 §5.6.7 writes it; valid until the next call.
     var dateText: Octets { date.octets(at: loop.wallNow) }
 
