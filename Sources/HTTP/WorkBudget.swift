@@ -13,8 +13,8 @@
 package struct WorkBudget {
     /// Units that one connection may take of a turn: about 200 µs, or 100 requests; an endpoint's, more.
     package static let quotaPerTurn: Int32 = 4000
-    /// Units that so many answers take, each with its trailers: at most those of `mostAnswers`, or 1 ms, and less the
-    /// more of the turn is over.
+    /// The quota of an endpoint's connection that so many answers are due on: what these take, each with its trailers,
+    /// and at most what `mostAnswers` take, about 1 ms. It is smaller when much of the turn is over.
     /// - Parameter used: units that the turn has taken.
     package static func quota(ofAnswers count: Int, used: Int32) -> Int32 {
         let wanted = unitsPerAnswer &* Int32(truncatingIfNeeded: min(count, mostAnswers))

@@ -45,7 +45,7 @@ package enum Situation: Equatable, Sendable {
     case upstreamRefused    // REFUSED_STREAM, or GOAWAY with a lower last stream
     case upstreamProtocolError
     case upstreamMalformed(HTTP2Violation)
-    case upgradeUnsupported    // it speaks HTTP/2 and has announced no WebSockets on it
+    case upgradeUnsupported    // the endpoint speaks HTTP/2 and takes no WebSockets on it
     case overflow    // a limit of connections, pending or active requests
     case localReset    // the gateway gave the stream up by itself
     // Timers
@@ -53,7 +53,8 @@ package enum Situation: Equatable, Sendable {
     case tryTimedOut    // the rule's perTryTimeout
     case deadlineHopeless    // an endpoint in overload would not answer before the deadline: nothing was sent
     case deadlineExceeded    // of a gRPC call: the client's grpc-timeout, or the route's timeout
-    case resolutionTooSlow(isRoutes: Bool)    // while the request's host was being resolved; else it is the client's
+    /// The route's timeout, or else the client's deadline, has passed during the look-up of the request's host.
+    case resolutionTooSlow(isRoutes: Bool)
     case deadlineUnread    // the client takes its answer too slowly
     case deadlineUnmeetable(isRoutes: Bool)    // shorter than any answer takes; else it is the client's
     case idleSending    // the client takes nothing of its answer
