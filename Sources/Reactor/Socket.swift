@@ -153,6 +153,13 @@ package enum Socket {
         return .octets(count)
     }
 
+    /// Reads and throws away the octets that there are, at most `most`. TCP copies none of them; the others write them
+    /// over `scratch`, which stays as long as it is.
+    package static func discard(_ descriptor: CInt, scratch: OctetBuffer, most: Int) -> IOResult {
+        let count = unsafe recv(descriptor, scratch.room(most).baseAddress, most, Int32(MSG_TRUNC))
+        return count > 0 ? .octets(count) : count == 0 ? .closed : failure()
+    }
+
     /// Whether the peer has ended its side, or the connection is broken, even if there are octets to be read before.
     package static func hasPeerEnded(_ descriptor: CInt) -> Bool {
         // poll and epoll have the same bits.

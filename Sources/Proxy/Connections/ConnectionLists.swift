@@ -127,11 +127,8 @@ final class ConnectionLists {
         connection.role == .downstream && connection.session.openStreams >= Self.manyStreams
     }
 
-    /// What the end of a stream costs whose connection is lost, in units of `WorkBudget`: its request is ended at the
-    /// other side, counted, and logged.
-    static let endOfStream: Int32 = 60
     /// Streams whose end is as much work as a connection may cause in a turn.
-    private static let manyStreams = Int(WorkBudget.quotaPerTurn / endOfStream)
+    private static let manyStreams = Int(WorkBudget.quotaPerTurn / TurnCost.endOfStream)
 
     /// Reading that was paused may go on: what waits in the kernel is no new event.
     func resumeReading(_ connection: Connection) {

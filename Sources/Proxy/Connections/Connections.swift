@@ -24,8 +24,6 @@ final class Connections {
 
     /// Octets taken from one socket at a time: a window of 64 KiB with its frame headers.
     static let inputOctets = 65_536 + 1024
-    /// Octets whose way through the gateway costs as much as a unit of `WorkBudget`: they are copied, and sent.
-    private static let octetsPerUnit = 32
     /// The same in a turn that is long already, and then once: a frame of HTTP/2 of the usual size.
     private static let crowdedOctets = 16_384 + 1024
     /// Octets taken at a time from a client that is slowed down: about 100 requests with their cancelling.
@@ -68,31 +66,28 @@ final class Connections {
     /// - Parameter crowdedQuota: what it may take of a turn that is long already, in units of `WorkBudget`.
     func read(_ connection: Connection, atMost crowdedQuota: Int32? = nil) {
         guard !lists.isServed(connection) else { return lists.listForReading(connection) }
+        if connection.state.phase == .lingering { return drop(connection) }
         let before = services.pools.work
         let quota = crowdedQuota ?? connection.fullQuota(used: before)
         services.pools.quota = quota
         let isCrowded = quota < WorkBudget.quotaPerTurn
         var octets = 0
         defer {
-            services.pools.work &+= Int32(truncatingIfNeeded: octets / Self.octetsPerUnit)
+            services.pools.work &+= TurnCost.passed(octets: octets)
             connection.noteWork(services.pools.work &- before)
         }
         connection.state.octetsCame(at: services.loop.now)
         reading: for _ in 0..<services.limits.turn.mostReads {
             if connection.isClosed { return }
-            let isLingering = connection.state.phase == .lingering
-            if !isLingering {
-                if connection.state.reading == .held { return noticeEnd(connection) }
-                if connection.session.isReadPaused { return pause(connection) }
-                if connection.session.hasWaitingInput, !readWaiting(connection) { return }
-                if connection.state.isBeginning, !listeners.handshakes.sniffTLS(connection) { return }
-            }
+            if connection.state.reading == .held { return noticeEnd(connection) }
+            if connection.session.isReadPaused { return pause(connection) }
+            if connection.session.hasWaitingInput, !readWaiting(connection) { return }
+            if connection.state.isBeginning, !listeners.handshakes.sniffTLS(connection) { return }
             let room = connection.state.isSlow ? Self.slowOctets : isCrowded ? Self.crowdedOctets : Self.inputOctets
             input.clear()
             let result = connection.transport.read(into: input, most: room, hasHungUp: connection.state.hasHungUp)
             switch result {
             case .octets(let count):
-                guard !isLingering else { continue }
                 services.octetsRead &+= count
                 octets += count
                 received(input.octets, on: connection)
@@ -114,6 +109,20 @@ final class Connections {
             }
         }
         lists.listServed(connection)
+    }
+
+    /// Throws away what still comes on a connection that we have ended: nobody waits for it, so it is little in a turn.
+    private func drop(_ connection: Connection) {
+        input.clear()
+        switch connection.transport.discard(scratch: input, most: Self.inputOctets) {
+        case .octets(let count):
+            services.pools.work &+= TurnCost.dropped(octets: count)
+            if count == Self.inputOctets { return lists.listServed(connection) }
+            // Then the peer's end is behind them, and no event of its own any more.
+            if connection.state.hasHungUp { peerClosed(connection) }
+        case .wouldBlock: break
+        case .closed, .failed: peerClosed(connection)
+        }
     }
 
     /// Goes on with what was beyond the connection's quota of an earlier turn.
@@ -408,7 +417,7 @@ final class Connections {
         var lost: [(slot: Int, owner: StreamOwner)] = []
         connection.session.forEachOpen { slot, owner in lost.append((slot, owner)) }
         _ = connection.state.stand(.draining, at: services.loop.now)
-        services.pools.work &+= ConnectionLists.endOfStream &* Int32(truncatingIfNeeded: lost.count)
+        services.pools.work &+= TurnCost.endOfStream &* Int32(truncatingIfNeeded: lost.count)
         for (slot, owner) in lost {
             switch owner {
             case .nobody, .call: break

@@ -33,6 +33,11 @@ struct Transport {
         return .closed
     }
 
+    /// Throws away what waits. TLS is not asked: our side has ended, and the peer's end is that of the socket.
+    func discard(scratch: OctetBuffer, most: Int) -> IOResult {
+        Socket.discard(descriptor, scratch: scratch, most: most)
+    }
+
     /// More than a kernel keeps for a connection.
     static let mostReadsToTheEnd = 1000
 
