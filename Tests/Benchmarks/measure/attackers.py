@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""One attack on a gateway's port, until SIGTERM: `attackers.py NAME PORT`. See `ATTACKS` for the names.
+"""One attack on a gateway, until SIGTERM: `attackers.py NAME PORT TLS-PORT`. See `ATTACKS` for the names.
 
 At its end it prints one line of JSON: octets sent, and how often the gateway ended one of its connections.
 """
 
 import contextlib
 import errno
+import functools
 import json
 import pathlib
 import selectors
 import signal
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -45,6 +47,7 @@ class Attacker:
     again = b""
     connections = 4
     reads = True
+    secure = False  # attacks the port with TLS
     holds = 0.0  # seconds until the connection is closed and made anew; 0: only when the gateway has ended it
 
     def __init__(self, port):
@@ -204,10 +207,77 @@ class HeldHeaders(Attacker):
     connections, holds = 60, 1.0
 
 
+class Visitors(Attacker):
+    """500 connections that come and go, without an octet."""
+
+    first = b""
+    connections, holds = 500, 0.05
+
+
+class Hellos(Attacker):
+    """TLS handshakes that end behind the ClientHello: the gateway has to sign, and the attacker to do nothing."""
+
+    connections, secure = 64, True
+
+    def __init__(self, port):
+        self.first = Hellos.hello()
+        super().__init__(port)
+
+    @staticmethod
+    @functools.cache
+    def hello():
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.set_alpn_protocols(["h2"])
+        written = ssl.MemoryBIO()
+        with contextlib.suppress(ssl.SSLWantReadError):
+            context.wrap_bio(ssl.MemoryBIO(), written, server_hostname="bench.test").do_handshake()
+        return written.read()
+
+    def took(self, octets):
+        raise EOFError
+
+    def has_more(self):
+        return False
+
+
+class TinyRecords(Attacker):
+    """TLS records of one octet, with a body by HTTP/1.1."""
+
+    secure = True
+
+    def __init__(self, port):
+        self.first = b""
+        super().__init__(port)
+        self.coming, self.records = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self.session = context.wrap_bio(self.coming, self.records, server_hostname="bench.test")
+        self.shake_hands()
+        self.session.write(TinyChunks.first)
+
+    def shake_hands(self):
+        self.socket.setblocking(True)
+        while True:
+            try:
+                self.session.do_handshake()
+            except ssl.SSLWantReadError:
+                self.socket.sendall(self.records.read())
+                self.coming.write(self.socket.recv(1 << 16))
+            else:
+                break
+        self.socket.setblocking(False)
+
+    def more(self):
+        for octet in b"1\r\nx\r\n" * (BATCH // 8):
+            self.session.write(bytes((octet,)))
+        return self.records.read()
+
+
 ATTACKS = {
     "data": TinyData, "chunks": TinyChunks, "empty": EmptyData, "priority": Priority, "settings": Settings,
     "ping": Ping, "headers": RefusedHeaders, "reset": RapidReset, "unread": Unread, "readers": SlowReaders,
-    "hpack": HeldHeaders}
+    "hpack": HeldHeaders, "visitors": Visitors, "hellos": Hellos,
+    "records": TinyRecords}
 
 
 class Attack:
@@ -259,4 +329,5 @@ def interrupt(*_):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, interrupt)
-    Attack(ATTACKS[sys.argv[1]], int(sys.argv[2])).run()
+    chosen = ATTACKS[sys.argv[1]]
+    Attack(chosen, int(sys.argv[3 if chosen.secure else 2])).run()
