@@ -159,6 +159,7 @@ package enum TLSResult: Equatable, Sendable {
         defer { bio.finish() }
         var total = 0
         var records = 0
+        defer { recordsRead = records }
         repeat {
             var count = 0
             let code = unsafe SSL_read_ex(raw, base + total, room.count - total, &count)
@@ -173,6 +174,9 @@ package enum TLSResult: Equatable, Sendable {
         life.dataCame()
         return .octets(total)
     }
+
+    /// How many records the last read has opened.
+    package private(set) var recordsRead = 0
 
     /// Each record costs about a microsecond, however small it is: 66 kB in records of an octet would hold up all
     /// other connections for three milliseconds. What is left is read by the next call.

@@ -17,6 +17,8 @@ import Testing
 final class Bench {
     final class Clock {
         var now = MonotonicTime(nanoseconds: 1_000_000_000)
+        /// How far each look moves it.
+        var step = Duration.zero
         /// How often it was looked at: once in a turn that does not sleep.
         private(set) var reads = 0
         /// Happens once, after the next events have been fetched and before they are acted on.
@@ -24,6 +26,7 @@ final class Bench {
 
         func read() -> MonotonicTime {
             reads += 1
+            now = now + step
             meanwhile.take()?()
             return now
         }

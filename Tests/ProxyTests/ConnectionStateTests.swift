@@ -1,4 +1,5 @@
 import Balancing
+import HTTP
 import Reactor
 import Testing
 
@@ -219,6 +220,89 @@ import Testing
             #expect(read == [count - 1])
         }
         #expect(!lists.hasUnread)
+    }
+
+    @Test func `give each a number of writes, and one when all together have had as many full ones`() {
+        let lists = ConnectionLists()
+        let (first, second) = (connection(), connection())
+        for _ in 0..<2 {
+            lists.turnBegins()
+            var writes = 0
+            while lists.takeWrite(to: first, most: 3) {
+                writes += 1
+                lists.noteFullWrite()
+            }
+            #expect(writes == 3)
+            #expect(lists.takeWrite(to: second, most: 3) && !lists.takeWrite(to: second, most: 3))
+        }
+        lists.turnBegins()
+        for _ in 0..<3 { #expect(lists.takeWrite(to: first, most: 3) && lists.takeWrite(to: second, most: 3)) }
+        #expect(!lists.takeWrite(to: second, most: 3))
+    }
+
+    @Test func `go on with handshakes when all else is done: at least one in a turn, more while it is not long`() {
+        let lists = ConnectionLists()
+        let all = (0..<10).map { _ in Self.newConnection() }
+        for each in all { #expect(lists.hasToWait(each, isCrowded: false) && lists.hasUnread) }
+        #expect(lists.hasToWait(all[9], isCrowded: false), "it is listed twice")
+        all[3].state.enter(.closed, at: MonotonicTime(nanoseconds: 1))
+        lists.readLeftOver(isLong: { false }) { _ in Issue.record("it is read before others are served") }
+        var order: [Int] = []
+        for expected in [[0, 1], [2], [4], [5, 6, 7, 8, 9]] {
+            var (flushed, work) = (0, expected.count == 1 ? WorkBudget.quotaPerTurn : 0)
+            let read = { (each: Connection) in
+                order.append(all.firstIndex { $0 === each } ?? -1)
+                work += expected.count == 2 ? WorkBudget.quotaPerTurn / 2 : 1
+                lists.markDirty(each)
+            }
+            lists.readLate(work: { work }, read) { _ in flushed += 1 }
+            #expect(Array(order.suffix(expected.count)) == expected && flushed == expected.count)
+        }
+        #expect(order.count == all.count - 1 && !lists.hasUnread)
+    }
+
+    /// As many may go in a turn as come.
+    @Test func `end connections in a long turn, too`() {
+        let lists = ConnectionLists()
+        let all = (0..<30).map { _ in connection() }
+        for each in all {
+            each.state.peerHungUp()
+            #expect(!lists.hasToWait(each, isCrowded: false) && lists.hasToWait(each, isCrowded: true))
+        }
+        var (work, read) = (2 * WorkBudget.quotaPerTurn, 0)
+        var cost = TurnCost.closing
+        let count = { (_: Connection) in (work, read) = (work + cost, read + 1) }
+        lists.readLate(work: { work }, count) { _ in }
+        #expect(read == Listeners.acceptsPerTurn && lists.hasUnread)
+        cost = 100_000
+        lists.readLate(work: { work }, count) { _ in }
+        #expect(read == Listeners.acceptsPerTurn + 1)
+    }
+
+    @Test func `do not put off clear text, and each step of a handshake`() {
+        let lists = ConnectionLists()
+        let now = MonotonicTime(nanoseconds: 1)
+        for hasHello in [true, false] {    // a second ClientHello may follow, and is the one that is signed for
+            let connection = Self.newConnection()
+            connection.state.enter(.handshaking(hasHello: hasHello), at: now)
+            #expect(lists.hasToWait(connection, isCrowded: false))
+        }
+        let clear = Connection(slot: 0, descriptor: -1, listener: 0, peer: nil, now: now)
+        #expect(!lists.hasToWait(clear, isCrowded: true))
+    }
+
+    @Test func `put what is thrown away off, and do not count it as others`() {
+        let lists = ConnectionLists()
+        let lingering = connection()
+        lingering.state.enter(.lingering, at: MonotonicTime(nanoseconds: 1))
+        #expect(lists.hasToWait(lingering, isCrowded: false) && lists.hasUnread && !lists.haveOthers)
+    }
+
+    /// Of a listener with TLS.
+    private static func newConnection() -> Connection {
+        let made = Connection(slot: 0, descriptor: -1, listener: 0, peer: nil, now: MonotonicTime(nanoseconds: 1))
+        made.expectsTLS = true
+        return made
     }
 
     @Test func `flush each that is dirty once, also those that a flush makes dirty, and free what closed`() {

@@ -175,7 +175,8 @@ import Testing
         #expect(bench.worker.exchanges.mirrors.count == Mirrors.most && count(bench, .dropped) == 5)
         #expect(bench.active == Mirrors.most + 5)
         for client in clients { client.close() }
-        bench.settle()
+        // A turn takes a few of them.
+        for _ in 0..<20 where bench.active > 0 { bench.settle() }
         #expect(bench.active == 0)
         _ = servers
     }

@@ -37,7 +37,8 @@ private final class Line {
     }
 }
 
-@Suite struct `A socket` {
+/// One after the other: the tests share the name of a Unix socket.
+@Suite(.serialized) struct `A socket` {
     private static let places: [SocketAddress] = [
         SocketAddress(host: "127.0.0.1", port: 0), SocketAddress(unixPath: "@portico-test-line-\(getpid())"),
     ].compactMap(\.self)
@@ -60,6 +61,19 @@ private final class Line {
         #expect(Socket.peek(line.far) == UInt8(ascii: "P"))
         #expect(Line.read(line.far).1 == Array("PRI".utf8))
         #expect(Socket.peek(line.far) == nil)
+    }
+
+    @Test(arguments: places) func `throws octets away, and sees the end behind them`(place: SocketAddress) throws {
+        let line = try Line(place)
+        let scratch = OctetBuffer(capacity: 64)
+        #expect(Socket.discard(line.far, scratch: scratch, most: 3) == .wouldBlock)
+        #expect(Socket.write(line.near, "hello") == .octets(5))
+        #expect(DescriptorWait.untilReadable(line.far, milliseconds: 10_000))
+        #expect(Socket.discard(line.far, scratch: scratch, most: 3) == .octets(3))
+        #expect(Line.read(line.far) == (.octets(2), Array("lo".utf8)))
+        Socket.finish(line.near)
+        #expect(DescriptorWait.untilReadable(line.far, milliseconds: 10_000))
+        #expect(Socket.discard(line.far, scratch: scratch, most: 3) == .closed && scratch.isEmpty)
     }
 
     @Test(arguments: places) func `can end its own side only`(place: SocketAddress) throws {

@@ -105,6 +105,7 @@ private let certificates = Certificates.shared
                 count = got
             }
             guard !part.isEmpty else { break }
+            #expect(line.server.recordsRead == part.count)
             #expect(octets.count + part.count == sent || !line.server.isDrained)
             reads.append(part.count)
             octets += part

@@ -129,7 +129,7 @@ final class ClientHandshakes {
     /// Goes on with a client's handshake, or with reading its ClientHello, by the octets that have come.
     func continueHandshake(_ connection: Connection) {
         guard let tls = connection.transport.tls else { return readHello(connection) }
-        switch connection.transport.handshake(hasHungUp: connection.state.hasHungUp) {
+        switch services.shakeHands(on: connection) {
         case .wantsRead, .wantsWrite:
             guard tls.isHelloRead, connection.state.phase == .handshaking(hasHello: false) else { return }
             connections.enter(.handshaking(hasHello: true), connection)

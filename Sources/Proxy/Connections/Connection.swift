@@ -35,6 +35,7 @@ final class Connection {
     /// What that header said; nil where there is none.
     private(set) var announcement: Announcement?
     var headerBegun: OctetBuffer?    // the first octets of such a header, which is not complete
+    var expectsTLS = false    // its listener had TLS when it was accepted
     var countsAsHandshake = false    // among those of its worker; see ClientHandshakes
     var hello: HelloInProgress?    // a ClientHello that is read before it is known whose TLS it begins
     /// The client's address as `x-forwarded-for` wants it.
@@ -199,6 +200,15 @@ final class Connection {
 
     /// Whether its readings lately took much of a turn: one half of the quota, or several less.
     var isHeavy: Bool { workload >= WorkBudget.quotaPerTurn / 4 }
+
+    /// Whether its next octets may be a handshake's, which may be as much work as a turn has room for.
+    var mayShakeHands: Bool {
+        switch state.phase {
+        case .proxyHeader, .sniffing(hasOctets: false): expectsTLS && !transport.isSecure
+        case .handshaking: true
+        default: false
+        }
+    }
 
     /// What it may take of a turn, in units of `WorkBudget`: an endpoint's connection more, by its open streams. Many
     /// clients wait for these answers, and what is read at once is sent at once.

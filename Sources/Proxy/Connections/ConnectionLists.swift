@@ -9,15 +9,21 @@ final class ConnectionLists {
     private var dirty: ContiguousArray<Unretained<Connection>> = []
     private var unread: ContiguousArray<Connection> = []
     private var reading: ContiguousArray<Connection> = []
+    /// By `Late`, each in order of arrival.
+    private var late = ContiguousArray(repeating: ContiguousArray<Connection>(), count: 2)
+    private var lateCount = 0    // of both
     private var kept: ContiguousArray<Connection> = []    // of those that are gone through, for the next turn
     private var closed: ContiguousArray<Connection> = []
     /// Those that have more to say than a turn gives to one of them; they may be closed before the next one.
     private var unsent: ContiguousArray<Connection> = []
     private var sending: ContiguousArray<Connection> = []
     private var turn: UInt32 = 1    // its number
+    private var fullWrites = 0    // of this turn, of all connections
 
     /// Whether a connection has more to read than one turn wanted to take.
-    var hasUnread: Bool { !unread.isEmpty }
+    var hasUnread: Bool { !unread.isEmpty || lateCount > 0 }
+    /// Whether something is to be read when all else of the turn is done.
+    var hasLate: Bool { lateCount > 0 }
     /// Whether a connection has more to say than one turn wanted to send.
     var hasUnsent: Bool { !unsent.isEmpty }
     /// How many of those that earlier turns left are still to be read in this one.
@@ -26,7 +32,13 @@ final class ConnectionLists {
     var haveOthers: Bool { !unread.isEmpty || behind > 0 || !kept.isEmpty }
 
     /// A turn begins: each connection may have its part of it.
-    func turnBegins() { turn &+= 1 }
+    func turnBegins() {
+        turn &+= 1
+        fullWrites = 0
+    }
+
+    /// A connection had more to say than one write takes.
+    func noteFullWrite() { fullWrites += 1 }
 
     /// Has the connection flushed at the end of the turn. One that is closed has nothing to say any more, and is not
     /// listed: it is freed when the turn is over.
@@ -37,12 +49,13 @@ final class ConnectionLists {
         dirty.append(Unretained(connection))
     }
 
-    /// Counts a write to the connection's socket in this turn.
+    /// Counts a write to the connection's socket in this turn. All connections together have as many full ones as one
+    /// of them may have; behind these each has one.
     /// - Returns: whether it may be made; else the connection is to be flushed in the next turn.
     @inline(__always)
     func takeWrite(to connection: Connection, most: Int) -> Bool {
         if connection.writes.turn != turn { connection.writes = (turn, 0) }
-        guard connection.writes.count < most else { return false }
+        guard connection.writes.count < (fullWrites < most ? most : 1) else { return false }
         connection.writes.count += 1
         return true
     }
@@ -58,6 +71,10 @@ final class ConnectionLists {
     /// other connections dirty (windows open again): they are flushed in this turn too.
     func flushAll(_ flush: (Connection) -> Void) {
         if !unsent.isEmpty { flushUnsent(flush) }
+        flushDirty(flush)
+    }
+
+    private func flushDirty(_ flush: (Connection) -> Void) {
         var index = 0
         while index < dirty.count {
             let next = dirty[index]
@@ -72,7 +89,10 @@ final class ConnectionLists {
 
     private func flushUnsent(_ flush: (Connection) -> Void) {
         swap(&sending, &unsent)
-        for connection in sending {
+        // The first one has more than the others, so it is another one in each turn.
+        let first = Int(turn) % sending.count
+        for index in sending.indices {
+            let connection = sending[(first + index) % sending.count]
             connection.isDirty = false
             if !connection.isClosed { flush(connection) }
         }
@@ -93,6 +113,7 @@ final class ConnectionLists {
     /// its pause is over.
     func listForReading(_ connection: Connection) {
         guard connection.state.reading != .held else { return }
+        if connection.state.phase == .lingering { return listLate(connection, .ends) }
         connection.state.readNextTurn()
         // It may be in the list still: it was listed, and then its reading was paused by an event in between.
         guard !connection.isUnread else { return }
@@ -100,14 +121,18 @@ final class ConnectionLists {
         unread.append(connection)
     }
 
-    /// Whether others come first: the connection is listed for reading already, or it had much to do lately or may have
-    /// (the end of a connection is that of its streams), and the turn is long enough. It is read in a later turn then.
+    /// Whether others come first: the connection is listed for reading already, or it is a case of `Late`, or it had
+    /// much to do lately or may have (the end of a connection is that of its streams), and the turn is long enough. It
+    /// is read in a later turn then; what is late, perhaps later in this one.
     /// - Parameter isCrowded: whether it is.
     func hasToWait(_ connection: Connection, isCrowded: Bool) -> Bool {
         if connection.isUnread, connection.state.reading == .listed { return true }
-        guard isCrowded, connection.state.reading == .ready, isHeavy(connection), !isFree(connection) else {
-            return false
+        guard connection.state.reading == .ready else { return false }
+        if let list = Late(connection, isCrowded: isCrowded) {
+            listLate(connection, list)
+            return true
         }
+        guard isCrowded, isHeavy(connection), !isFree(connection) else { return false }
         listForReading(connection)
         return true
     }
@@ -154,10 +179,10 @@ final class ConnectionLists {
                 kept.append(connection)
                 continue
             }
-            served += 1
             connection.isUnread = false
             // What was paused or held since is listed again when it may go on.
             guard connection.state.reading == .listed, !connection.isClosed else { continue }
+            served += 1
             connection.state.awaitReadiness()
             read(connection)
             if isLong() { break }
@@ -174,6 +199,41 @@ final class ConnectionLists {
     }
 
     private static let leftOverPerTurn = 4
+
+    private func listLate(_ connection: Connection, _ list: Late) {
+        connection.state.readNextTurn()
+        guard !connection.isUnread else { return }
+        connection.isUnread = true
+        late[list.rawValue].append(connection)
+        lateCount += 1
+    }
+
+    /// Goes on with handshakes, and then with connections that are at their end, when all is sent that others wait for
+    /// in this turn: at least one of each, and more while the turn is not long. Ends have room of their own beside, so
+    /// that as many may go as come.
+    /// - Parameter work: units that the turn has taken.
+    func readLate(work: () -> Int32, _ read: (Connection) -> Void, flush: (Connection) -> Void) {
+        for list in [Late.handshakes, .ends] where !late[list.rawValue].isEmpty {
+            swap(&reading, &late[list.rawValue])
+            var (count, served) = (0, 0)
+            let start = work()
+            while count < reading.count, served == 0 || work() < WorkBudget.quotaPerTurn || work() - start < list.room {
+                let connection = reading[count]
+                count += 1
+                connection.isUnread = false
+                guard connection.state.reading == .listed, !connection.isClosed else { continue }
+                served += 1
+                connection.state.awaitReadiness()
+                read(connection)
+            }
+            lateCount -= count
+            reading.removeFirst(count)
+            reading.append(contentsOf: late[list.rawValue])
+            swap(&reading, &late[list.rawValue])
+            reading.removeAll(keepingCapacity: true)
+        }
+        flushDirty(flush)
+    }
 
     /// Keeps a closed connection until the end of the turn: events in hand may still refer to it.
     func keepClosed(_ connection: Connection) { closed.append(connection) }

@@ -50,7 +50,7 @@ struct ConnectionState {
     enum Reading: Equatable {
         /// The next event of epoll is read.
         case ready
-        /// More is to be read than one turn wanted to take: the next turn reads on.
+        /// Others come first, or more is to be read than one turn wanted to take: it is read later, without an event.
         case listed
         /// The other side has to take more first; octets may wait in the kernel without another event.
         case paused

@@ -20,12 +20,13 @@ final class Connections {
     var relays: Relays!
     private let input = OctetBuffer(capacity: inputOctets)    // all connections read into it
     private let output: ConnectionOutput
+    let slowClients: SlowClients
     private var freedOctets = 0    // about, since that was last asked
 
     /// Octets taken from one socket at a time: a window of 64 KiB with its frame headers.
     static let inputOctets = 65_536 + 1024
     /// The same in a turn that is long already, and then once: a frame of HTTP/2 of the usual size.
-    private static let crowdedOctets = 16_384 + 1024
+    static let crowdedOctets = 16_384 + 1024
     /// Octets taken at a time from a client that is slowed down: about 100 requests with their cancelling.
     private static let slowOctets = 4096
 
@@ -35,6 +36,7 @@ final class Connections {
         self.upstreams = upstreams
         lists = services.lists
         output = ConnectionOutput(pools: services.pools)
+        slowClients = SlowClients(services: services)
     }
 
     // MARK: reading
@@ -47,7 +49,7 @@ final class Connections {
         switch connection.state.phase {
         case .connecting: upstreams.connected(connection, event)
         case .handshaking where connection.role == .upstream: upstreams.continueHandshake(connection)
-        case .handshaking: listeners.handshakes.continueHandshake(connection)
+        case .handshaking: readUnlessCrowded(connection)
         case .relaying: relays.ready(connection, event)
         default: if event.isReadable { readUnlessCrowded(connection) }
         }
@@ -56,17 +58,26 @@ final class Connections {
     /// When a turn is long, a connection waits that may have much to do, and others may take little more than they did
     /// lately: many that come at once with many requests each do not make it much longer.
     private func readUnlessCrowded(_ connection: Connection) {
-        let isCrowded = services.pools.work >= WorkBudget.quotaPerTurn
+        guard !hasToWait(connection) else { return }
+        read(connection, atMost: services.isTurnLong ? connection.crowdedQuota : nil)
+    }
+
+    /// Whether others come first, and the connection is listed to be read later; see `ConnectionLists`.
+    func hasToWait(_ connection: Connection) -> Bool {
+        let isCrowded = services.isTurnLong
         if isCrowded { connection.forgetOldWork(at: services.loop.now) }
-        if lists.hasToWait(connection, isCrowded: isCrowded) { return }
-        read(connection, atMost: isCrowded ? connection.crowdedQuota : nil)
+        return lists.hasToWait(connection, isCrowded: isCrowded)
     }
 
     /// Reads, and notes whether that was much work.
     /// - Parameter crowdedQuota: what it may take of a turn that is long already, in units of `WorkBudget`.
     func read(_ connection: Connection, atMost crowdedQuota: Int32? = nil) {
         guard !lists.isServed(connection) else { return lists.listForReading(connection) }
-        if connection.state.phase == .lingering { return drop(connection) }
+        switch connection.state.phase {
+        case .lingering: return drop(connection)
+        case .handshaking: return listeners.handshakes.continueHandshake(connection)
+        default: break
+        }
         let before = services.pools.work
         let quota = crowdedQuota ?? connection.fullQuota(used: before)
         services.pools.quota = quota
@@ -90,6 +101,9 @@ final class Connections {
             case .octets(let count):
                 services.octetsRead &+= count
                 octets += count
+                if connection.transport.isSecure {
+                    services.pools.work &+= TurnCost.opened(records: connection.transport.recordsRead)
+                }
                 received(input.octets, on: connection)
                 if connection.session.isOverQuota { return }    // it is listed for the next turn
                 // A short read has emptied the socket: the next readiness is a new event.
@@ -114,15 +128,12 @@ final class Connections {
     /// Throws away what still comes on a connection that we have ended: nobody waits for it, so it is little in a turn.
     private func drop(_ connection: Connection) {
         input.clear()
-        switch connection.transport.discard(scratch: input, most: Self.inputOctets) {
-        case .octets(let count):
-            services.pools.work &+= TurnCost.dropped(octets: count)
-            if count == Self.inputOctets { return lists.listServed(connection) }
-            // Then the peer's end is behind them, and no event of its own any more.
-            if connection.state.hasHungUp { peerClosed(connection) }
-        case .wouldBlock: break
-        case .closed, .failed: peerClosed(connection)
-        }
+        let result = connection.transport.discard(scratch: input, most: Self.inputOctets)
+        guard case .octets(let count) = result else { return result == .wouldBlock ? () : peerClosed(connection) }
+        services.pools.work &+= TurnCost.dropped(octets: count)
+        if count == Self.inputOctets { return lists.listServed(connection) }
+        // Then the peer's end is behind them, and no event of its own any more.
+        if connection.state.hasHungUp { peerClosed(connection) }
     }
 
     /// Goes on with what was beyond the connection's quota of an earlier turn.
@@ -148,7 +159,7 @@ final class Connections {
             actOnEvents(of: connection)
         } while !rest.isEmpty && !connection.isClosed && !connection.session.isOverQuota
         if connection.session.isOverQuota { quotaUsed(connection, rest) }
-        slowDown(connection)
+        slowClients.slowDown(connection)
         noteHeaders(connection)
         if connection.state.phase == .closing || connection.session.wantsFlush || connection.session.isFinished {
             lists.markDirty(connection)
@@ -178,26 +189,6 @@ final class Connections {
     /// A hang-up must be noticed although nothing is read: the end waits behind octets that nobody may ever want.
     private func noticeEnd(_ connection: Connection) {
         if connection.state.hasHungUp, connection.role == .downstream { peerClosed(connection) }
-    }
-
-    /// A client that cancels very many requests is read in small pieces, with pauses.
-    private func slowDown(_ connection: Connection) {
-        guard connection.role == .downstream, case .http2(let session) = connection.session else { return }
-        connection.state.slowDown(session { $0.isSlow })
-        guard connection.state.isSlow, !connection.isClosed else { return }
-        let pause = session { $0.takePause() }
-        guard pause > 0 else { return }
-        services.metrics.reached(.resetPause)
-        services.loop.cancel(&connection.pause)
-        connection.pause = services.loop.arm(at: services.loop.now + .milliseconds(pause), .pause, connection.slot)
-        connection.state.holdReading()
-    }
-
-    /// The pause in reading is over.
-    func endPause(_ connection: Connection) {
-        connection.pause = .none
-        connection.state.pauseReading()
-        lists.resumeReading(connection)
     }
 
     // MARK: events
@@ -272,6 +263,7 @@ final class Connections {
             actOnEvents(of: connection)
             guard isSent, !connection.isClosed else { return }
             if count < ConnectionOutput.octetsPerWrite { return closeIfDone(connection) }
+            lists.noteFullWrite()
         }
         flushLater(connection)
     }
@@ -452,6 +444,7 @@ final class Connections {
         guard !connection.isClosed else { return }
         if connection.session.hasNoted { loseNoted(of: connection) }
         guard !connection.isClosed else { return }
+        services.pools.work &+= TurnCost.closing
         connection.transport.tls?.shutdown()
         if connection.role == .downstream {
             listeners.closed(connection)

@@ -20,7 +20,8 @@ final class Listeners {
     private var listening: [Int: (sockets: ListenerSockets, slot: Int)] = [:]
     private var isOver = false    // the end of a drain: no listener is opened any more
 
-    static let acceptsPerTurn = 64
+    /// About a quota of `WorkBudget`.
+    static let acceptsPerTurn = 16
     /// A listener that failed, usually because no descriptor is left, rests for a moment: it stays
     /// readable, and the loop would turn at full speed.
     private static let acceptPause = Duration.milliseconds(100)
@@ -188,6 +189,7 @@ final class Listeners {
             refusals.note(.connection(.listenerClosed), on: nil, because: peer?.description ?? "")
             return Socket.close(descriptor)
         }
+        services.pools.work &+= TurnCost.accepting
         let loop = services.loop
         let slot = loop.register { slot in
             .connection(
@@ -201,6 +203,7 @@ final class Listeners {
             Socket.close(descriptor)
             return loop.vacate(slot)
         }
+        connection.expectsTLS = served.tls != nil
         services.budget.takeConnection()
         sockets.connections.wrappingAdd(1, ordering: .relaxed)
         search.accepted(on: sockets.number)

@@ -33,6 +33,12 @@ struct Transport {
         return .closed
     }
 
+    /// How many TLS records the last read has opened.
+    var recordsRead: Int {
+        guard let tls = tls.unretained else { return 0 }
+        return tls { $0.recordsRead }
+    }
+
     /// Throws away what waits. TLS is not asked: our side has ended, and the peer's end is that of the socket.
     func discard(scratch: OctetBuffer, most: Int) -> IOResult {
         Socket.discard(descriptor, scratch: scratch, most: most)

@@ -102,7 +102,7 @@ extension Upstreams {
     /// Goes on with a handshake towards an endpoint by the octets that have come.
     func continueHandshake(_ connection: Connection) {
         guard let tls = connection.transport.tls, let pool = connection.pool else { return }
-        switch connection.transport.handshake(hasHungUp: connection.state.hasHungUp) {
+        switch services.shakeHands(on: connection) {
         case .wantsRead, .wantsWrite: break
         case .closed: handshakeFailed(connection, .closed, "the endpoint closed the connection")
         case .failed(let error): handshakeFailed(connection, tls.handshakeFailure(of: error), error.description)

@@ -155,6 +155,13 @@ final class Loop {
         return poll(wait)
     }
 
+    /// How long something takes. What a turn does happens at its time, `now`; this is for what it costs.
+    func nanoseconds<Result>(of work: () -> Result) -> (Result, UInt64) {
+        let start = clock()
+        let result = work()
+        return (result, clock().nanoseconds(since: start))
+    }
+
     private func poll(_ milliseconds: Int32) -> Int {
         defer { now = clock() }
         return poller.wait(milliseconds: milliseconds)

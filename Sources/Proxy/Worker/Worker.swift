@@ -136,17 +136,24 @@ package enum WorkerMessage: Sendable, Equatable {
         services.lists.turnBegins()
         memory.turnBegins()
         for index in 0..<count { wake(loop.event(at: index)) }
-        services.lists.readLeftOver(isLong: { services.pools.work >= WorkBudget.quotaPerTurn }) {
-            $0.relay == nil ? connections.read($0) : relays.read($0)
-        }
+        services.lists.readLeftOver(isLong: { services.isTurnLong }) { readOn($0) }
         loop.expireTimers { fire($0, $1) }
         upstreams.serveUnserved()
         services.lists.flushAll { connections.flush($0) }
+        if services.lists.hasLate { readLate() }
         connections.releaseClosed()
         memory.turnEnds()
         giveBackMemory()
         services.metrics.hold(handshakes: listeners.handshakes.count, headerOctets: services.pools.headerOctets)
         services.turnEnds(cutValues: services.log.endTurn())
+    }
+
+    private func readLate() {
+        services.lists.readLate(work: { services.pools.work }, readOn) { connections.flush($0) }
+    }
+
+    private func readOn(_ connection: Connection) {
+        connection.relay == nil ? connections.read(connection) : relays.read(connection)
     }
 
     private func wake(_ event: Readiness) {
@@ -165,7 +172,7 @@ package enum WorkerMessage: Sendable, Equatable {
         case .connection, .pause:
             guard case .connection(let connection) = loop.watcher(at: index) else { return }
             if kind == .pause {
-                if loop.hasFired(connection.pause) { connections.endPause(connection) }
+                if loop.hasFired(connection.pause) { connections.slowClients.endPause(connection) }
             } else if loop.hasFired(connection.timer) {
                 timeouts.fired(connection)
             }

@@ -97,6 +97,9 @@ final class WorkerServices {
     /// Whether the request says whom it is meant for, and nothing else in that place.
     func hasValidAuthority(_ block: HeaderBlock) -> Bool { authority.isValid(block) }
 
+    /// Whether the turn has lasted so long that those come first who have had little of it.
+    @inline(__always) var isTurnLong: Bool { unretainedPools { $0.work >= WorkBudget.quotaPerTurn } }
+
     /// Ends one hold on a header block.
     @inline(__always) func letGo(_ block: HeaderBlock) { unretainedPools { $0.letGo(block) } }
 
@@ -123,6 +126,15 @@ final class WorkerServices {
 
     /// `date`, as RFC 9110 §5.6.7 writes it; valid until the next call.
     var dateText: Octets { date.octets(at: loop.wallNow) }
+
+    /// Goes on with a connection's TLS handshake, and counts that as work of the turn.
+    func shakeHands(on connection: Connection) -> TLSProgress {
+        let (progress, time) = loop.nanoseconds {
+            connection.transport.handshake(hasHungUp: connection.state.hasHungUp)
+        }
+        pools.work &+= TurnCost.lasting(nanoseconds: time)
+        return progress
+    }
 
     /// Says in an answer's header section who answers, and when.
     func prepareForDownstream(_ block: HeaderBlock) {
