@@ -243,6 +243,31 @@ import Testing
         #expect((usual...usual + 400).contains(bench.worker.services.pools.work), "\(bench.worker.services.pools.work)")
     }
 
+    /// Else a burst of large answers makes turns of a millisecond.
+    @Test(arguments: [50, 10])
+    func `takes little at a time of large answers when an endpoint has many requests`(requests: Int) throws {
+        let bench = try Bench(isHTTP2: true)
+        let server = try bench.server()
+        let client = HTTP2Peer(try bench.client(), isServer: false)
+        for _ in 0..<requests { client.finish(try #require(client.request([:]))) }
+        bench.settle()
+        let socket = try #require(try server.accept())
+        let endpoint = HTTP2Peer(socket, isServer: true, mostStreams: 1000)
+        endpoint.exchange()
+        bench.settle()
+        endpoint.exchange()
+        try #require(endpoint.streams.count == requests)
+        endpoint.answer(endpoint.streams, [":status": "200"], isEnd: false)
+        bench.settle()
+        let frames = (1...9).flatMap { number -> [UInt8] in
+            [0, 0x40, 0, 0, 0, 0, 0, 0, UInt8(2 * number - 1)] + [UInt8](repeating: 7, count: 16_384)
+        }
+        try #require(socket.push(frames[...]) == frames.count)
+        bench.worker.turn(isHurried: true)
+        let isAll = TurnCost.passed(octets: frames.count) <= bench.worker.services.pools.work
+        #expect(isAll == (requests == 10) && bench.worker.hasMoreToDo == (requests == 50))
+    }
+
     @Test func `ends the requests of few clients when many leave at once`() throws {
         let bench = try Bench(isHTTP2: true)
         let server = try bench.server()

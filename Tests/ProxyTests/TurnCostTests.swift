@@ -19,7 +19,6 @@ import Testing
         let crowd = try bench.crowd(5)
         #expect(work(bench) == 5 * TurnCost.accepting)
         #expect(crowd.count == connections(bench))
-        #expect(Int32(Listeners.acceptsPerTurn) * TurnCost.accepting < WorkBudget.quotaPerTurn)
     }
 
     @Test func `is that of connections that go, most of which wait when many go at once`() throws {

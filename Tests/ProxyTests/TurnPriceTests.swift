@@ -24,6 +24,16 @@ import Testing
         #expect(TurnCost.opened(records: 0) == 0)
     }
 
+    @Test func `of connections leaves others room, and lets as many go as come`() {
+        let most = Int32(clamping: Listeners.acceptsPerTurn)
+        #expect(most * TurnCost.accepting < WorkBudget.quotaPerTurn)
+        #expect(Late.ends.room == most * TurnCost.closing && Late.handshakes.room == 0)
+    }
+
+    @Test func `of a lost stream is that of a few frames`() {
+        #expect(TurnCost.endOfStream > 0 && TurnCost.endOfStream < TurnCost.closing)
+    }
+
     @Test func `of what is timed is by the clock of the loop`() throws {
         var now = MonotonicTime(nanoseconds: 1)
         let loop = try Loop(clock: { now })

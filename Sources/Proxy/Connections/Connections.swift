@@ -110,7 +110,9 @@ final class Connections {
                 let isDrained = connection.transport.isDrained(afterReading: count, of: room)
                 if isDrained, !connection.state.hasHungUp { return }
                 if services.pools.work &- before >= quota { break reading }
-                if isCrowded || (lists.haveOthers && octets >= Self.inputOctets) { break reading }
+                // The clients of an endpoint with many streams wait, too, for the first of them.
+                let haveOthers = lists.haveOthers || quota > WorkBudget.quotaPerTurn
+                if isCrowded || (haveOthers && octets >= Self.inputOctets) { break reading }
             case .wouldBlock:
                 // All that the endpoint has said is read.
                 if connection.state.writing == .over { peerClosed(connection) }
