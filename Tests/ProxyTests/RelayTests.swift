@@ -135,29 +135,6 @@ import Testing
         #expect(first + to.octets().count == all.count)
     }
 
-    @Test func `passes little on in a long turn, and serves at once what has little`() throws {
-        let bench = try Self.bench()
-        let server = try bench.server()
-        let busy = try (0..<12).map { _ in (try bench.client(), try #require(try server.accept())) }
-        let (neighbour, endpoint) = (try bench.client(), try #require(try server.accept()))
-        let all = [UInt8](repeating: 7, count: 2 * Relays.inputOctets)
-        var (sent, arrived, most) = (0, 0, Int32(0))
-        for round in 0..<20 {
-            for (client, _) in busy { sent += client.push(all[...]) }
-            neighbour.send("question")
-            bench.worker.turn(isHurried: true)
-            #expect(endpoint.text() == "question", "it waits for others")
-            if round > 1 { most = max(most, bench.worker.services.pools.work) }
-            for (_, endpoint) in busy { arrived += endpoint.octets().count }
-        }
-        #expect(most >= WorkBudget.quotaPerTurn && most <= 4 * WorkBudget.quotaPerTurn, "\(most)")
-        for _ in 0..<1000 where arrived < sent {
-            bench.worker.turn(isHurried: true)
-            for (_, endpoint) in busy { arrived += endpoint.octets().count }
-        }
-        #expect(arrived == sent, "octets are lost")
-    }
-
     @Test func `tries another endpoint while nothing was sent`() throws {
         let bench = try Self.bench(servers: 3)
         let server = try bench.server(2)    // the other two do not listen

@@ -146,7 +146,7 @@ final class Relays {
         if event.isHungUp, connection.role == .downstream, isWaiting(connection, relay) {
             return noticeReset(connection, relay)
         }
-        if !connections.hasToWait(connection) { read(connection) }
+        read(connection)
     }
 
     /// Whether nothing may be read, because the other side has to take something first or is not there yet.
@@ -168,17 +168,14 @@ final class Relays {
         guard relay.state.stage == .passing, let sink = relay.connection(side.other) else { return }
         guard !services.lists.isServed(source) else { return services.lists.listForReading(source) }
         touch(relay)
-        let before = services.pools.work
-        defer { source.noteWork(services.pools.work &- before) }
-        for round in 0..<services.limits.turn.mostRelayReads {
-            if round > 0, services.isTurnLong { break }
+        for _ in 0..<services.limits.turn.mostRelayReads {
             guard !relay.isEnded, relay.state.flow(from: side) == .open else { return }
             guard !hasWaiting(towards: side.other, relay) else {
                 if source.state.reading != .paused { services.metrics.reached(.relayBuffer) }
                 source.state.pauseReading()
                 return
             }
-            if relay.state.isSpliced(from: side), !services.isTurnLong {
+            if relay.state.isSpliced(from: side) {
                 switch splice(source, to: sink, relay) {
                 case .goOn: continue
                 case .stop: return
@@ -186,17 +183,15 @@ final class Relays {
                 }
             }
             let hasHungUp = source.state.hasHungUp
-            let room = services.isTurnLong ? Connections.crowdedOctets : Self.inputOctets
             input.clear()
-            switch source.transport.read(into: input, most: room, hasHungUp: hasHungUp) {
+            switch source.transport.read(into: input, most: Self.inputOctets, hasHungUp: hasHungUp) {
             case .octets(let octets):
                 count(octets, from: side, relay)
-                services.pools.work &+= TurnCost.opened(records: source.transport.recordsRead)
                 if octets == Self.inputOctets, !source.transport.isSecure, !sink.transport.isSecure {
                     relay.state.splice(from: side, true)
                 }
                 pass(input.octets, to: sink, relay)
-                let isDrained = source.transport.isDrained(afterReading: octets, of: room)
+                let isDrained = source.transport.isDrained(afterReading: octets, of: Self.inputOctets)
                 if isDrained, !hasHungUp { return }
             case .wouldBlock: return
             case .closed where source.transport.tls?.breach == nil:
@@ -216,7 +211,6 @@ final class Relays {
     func count(_ octets: Int, from side: RelayState.Side, _ relay: Relay) {
         relay.state.came(from: side, octets)
         services.octetsRead &+= octets
-        services.pools.work &+= TurnCost.passed(octets: octets)
         services.metrics.relayed(octets, isUp: side == .downstream, route: relay.route.metrics)
     }
 
