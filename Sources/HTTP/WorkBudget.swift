@@ -13,14 +13,15 @@
 package struct WorkBudget {
     /// Units that one connection may take of a turn: about 200 µs, or 100 requests; an endpoint's, more.
     package static let quotaPerTurn: Int32 = 4000
-    /// The quota of an endpoint's connection that so many answers are due on: what these take, each with its trailers,
-    /// and at most what `mostAnswers` take, about 1 ms. It is smaller when much of the turn is over.
+    /// The quota of an endpoint's connection that so many answers are due on: what these take, each with trailers and
+    /// room for long fields, and at most what `mostAnswers` take, about 1 ms. It is smaller when much of the turn is
+    /// over.
     /// - Parameter used: units that the turn has taken.
     package static func quota(ofAnswers count: Int, used: Int32) -> Int32 {
         let wanted = unitsPerAnswer &* Int32(truncatingIfNeeded: min(count, mostAnswers))
         return max(quotaPerTurn, min(wanted, mostForAnswers &+ quotaPerTurn &- max(0, used)))
     }
-    private static let unitsPerAnswer: Int32 = 100, mostAnswers = 200, mostForAnswers: Int32 = 20_000
+    private static let unitsPerAnswer: Int32 = 200, mostAnswers = 100, mostForAnswers: Int32 = 20_000
     /// The least of these that any connection gets in a turn in which others have used a quota up: a few requests.
     package static let leastQuota = quotaPerTurn / 16
 

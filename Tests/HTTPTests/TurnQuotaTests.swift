@@ -35,6 +35,35 @@ private let asked: [UInt8] = [0x83, 0x84, 0x86, 0x01, 1, 0x61]
         server.checkPools()
     }
 
+    /// Otherwise the clients of the last answers get two small writes instead of one.
+    @Test(arguments: [1, 41, 64, 100])
+    func `holds all answers that are due on an endpoint's connection, with their trailers`(count: Int) throws {
+        let peers = try HTTP2Peers()
+        for _ in 0..<count { #expect(peers.client.request() != nil) }
+        peers.settle()
+        let slots = peers.server.session.slots.indices.filter { peers.server.session.isOpen($0) }
+        let head: KeyValuePairs = [
+            ":status": "200", "content-type": "application/grpc", "date": "Sat, 28 Nov 2026 21:30:00 GMT",
+            "server": "nghttpd nghttp2/1.52.0", "x-envoy-upstream-service-time": "3",
+        ]
+        for slot in slots { peers.server.respond(slot, head) }
+        for slot in slots {
+            peers.server.send(slot, "answer")
+            peers.server.finish(slot, trailers: ["grpc-status": "0", "grpc-message": "every piece was found"])
+        }
+        let answers = OctetBuffer()
+        peers.server.session.flush(into: answers, limit: .max)
+        peers.server.endTurn()
+        let client = peers.client
+        client.pools.quota = WorkBudget.quota(ofAnswers: count, used: 0)
+        var rest = answers.octets
+        #expect(client.session.receive(&rest))
+        #expect(rest.isEmpty && !client.session.isOverQuota)
+        client.endTurn()
+        #expect(client.lines().filter { $0.hasPrefix("end") }.count == count)
+        #expect(client.session.openStreams == 0)
+    }
+
     /// Source: CVE-2019-9512.
     @Test func `does not matter to answers that are not read, of which there may be a thousand`() throws {
         let server = try HTTP2Side.greeted(isServer: true)

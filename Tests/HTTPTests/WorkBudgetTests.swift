@@ -31,8 +31,8 @@ import Testing
     }
 
     @Test func `gives an endpoint more of a turn for its requests, up to a bound`() {
-        let quotas = [0, 40, 41, 200, .max].map { WorkBudget.quota(ofAnswers: $0, used: 0) }
-        #expect(quotas == [4000, 4000, 4100, 20_000, 20_000])
+        let quotas = [0, 20, 21, 100, .max].map { WorkBudget.quota(ofAnswers: $0, used: 0) }
+        #expect(quotas == [4000, 4000, 4200, 20_000, 20_000])
         // The more of the turn is over, the less is left.
         let later = [0, 4000, 5000, 20_000, .max].map { WorkBudget.quota(ofAnswers: 500, used: $0) }
         #expect(later == [20_000, 20_000, 19_000, 4000, 4000])

@@ -4,6 +4,7 @@
 package struct TurnList<Element: BitwiseCopyable>: RandomAccessCollection {
     @usableFromInline var base: UnsafeMutablePointer<Element>?    // owned, `capacity` elements
     @usableFromInline var capacity = 0
+    private var octets = 0    // of the memory, as it was taken
     /// How many elements were noted since the list was emptied.
     @usableFromInline package private(set) var count = 0
 
@@ -37,20 +38,21 @@ package struct TurnList<Element: BitwiseCopyable>: RandomAccessCollection {
     mutating func clear(to pools: MessagePools) {
         count = 0
         guard let memory = unsafe base else { return }
-        unsafe pools.giveTurnMemory(memory, octets: capacity * MemoryLayout<Element>.stride)
+        unsafe pools.giveTurnMemory(memory, octets: octets)
         unsafe base = nil
         capacity = 0
+        octets = 0
     }
 
     private mutating func grow(from pools: MessagePools) {
-        let stride = MemoryLayout<Element>.stride
-        let octets = Swift.max(capacity * stride * 2, MessagePools.turnMemoryOctets)
-        let larger = unsafe pools.takeTurnMemory(octets: octets).bindMemory(to: Element.self, capacity: octets / stride)
+        let more = MessagePools.turnMemory(after: octets)
+        let room = more / MemoryLayout<Element>.stride
+        let larger = unsafe pools.takeTurnMemory(octets: more).bindMemory(to: Element.self, capacity: room)
         if let memory = unsafe base {
             unsafe larger.moveInitialize(from: memory, count: count)
-            unsafe pools.giveTurnMemory(memory, octets: capacity * stride)
+            unsafe pools.giveTurnMemory(memory, octets: octets)
         }
         unsafe base = unsafe larger
-        capacity = octets / stride
+        (capacity, octets) = (room, more)
     }
 }

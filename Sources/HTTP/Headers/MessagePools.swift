@@ -16,11 +16,13 @@ package import Octets
         private static var keptBuffers: Int { 0 }
         private static var keptLargeBuffers: Int { 0 }
         private static var keptTurnMemory: Int { 0 }
+        private static var keptLongTurnMemory: Int { 0 }
     #else
         private static var keptBlocks: Int { 4096 }
         private static var keptBuffers: Int { 1024 }
         private static var keptLargeBuffers: Int { 32 }
-        private static var keptTurnMemory: Int { 64 }
+        private static var keptTurnMemory: Int { 1024 }
+        private static var keptLongTurnMemory: Int { 64 }
     #endif
     private static var smallOctets: Int { 4096 }
     /// At most this many kept buffers may be larger than `smallOctets`.
@@ -32,10 +34,13 @@ package import Octets
     /// The capacity of a buffer for a large body, in octets.
     package static let largeOctets = 160 * 1024
 
-    /// Memory for what sessions note in a turn. Each piece has `turnMemoryOctets`.
+    /// Memory for what sessions note in a turn: most note little, and many do so in the same turn.
     private var turnMemory = unsafe PlainStack<UnsafeMutableRawPointer>()
+    private var longTurnMemory = unsafe PlainStack<UnsafeMutableRawPointer>()
     /// How large each piece of `turnMemory` is, in octets.
-    static var turnMemoryOctets: Int { 16_384 }
+    private static var turnMemoryOctets: Int { 1024 }
+    /// How large each piece of `longTurnMemory` is, in octets.
+    private static var longTurnMemoryOctets: Int { 16_384 }
     /// Seconds of the owner's clock, which sets them once a turn.
     package var second: UInt32 = 0
     /// What all sessions have had to do since the owner set it to 0, in units of `WorkBudget`.
@@ -56,7 +61,9 @@ package import Octets
     package init() {}
     deinit {
         while let piece = unsafe turnMemory.popLast() { unsafe piece.deallocate() }
+        while let piece = unsafe longTurnMemory.popLast() { unsafe piece.deallocate() }
         unsafe turnMemory.free()
+        unsafe longTurnMemory.free()
         freeSpare()
         unsafe blocks.free()
         unsafe buffers.free()
@@ -142,17 +149,30 @@ package import Octets
         grownBuffers = 0
     }
 
-    /// Memory for a list; `octets` are `turnMemoryOctets`, or more for a long one.
+    /// How many octets a list should take that has `octets` and needs more.
+    static func turnMemory(after octets: Int) -> Int {
+        switch octets {
+        case ..<turnMemoryOctets: turnMemoryOctets
+        case ..<longTurnMemoryOctets: longTurnMemoryOctets
+        default: octets * 2
+        }
+    }
+
+    /// Memory for a list; `octets` are of `turnMemory(after:)`.
     func takeTurnMemory(octets: Int) -> UnsafeMutableRawPointer {
         if octets == Self.turnMemoryOctets, let piece = unsafe turnMemory.popLast() { return unsafe piece }
+        if octets == Self.longTurnMemoryOctets, let piece = unsafe longTurnMemory.popLast() { return unsafe piece }
         return .allocate(byteCount: octets, alignment: 16)
     }
 
     /// Takes the memory of a list back; `octets` are those that it was taken with.
     func giveTurnMemory(_ piece: UnsafeMutableRawPointer, octets: Int) {
-        guard octets <= Self.turnMemoryOctets, unsafe turnMemory.count < Self.keptTurnMemory else {
-            return unsafe piece.deallocate()
+        if octets == Self.turnMemoryOctets, unsafe turnMemory.count < Self.keptTurnMemory {
+            unsafe turnMemory.append(piece)
+        } else if octets == Self.longTurnMemoryOctets, unsafe longTurnMemory.count < Self.keptLongTurnMemory {
+            unsafe longTurnMemory.append(piece)
+        } else {
+            unsafe piece.deallocate()
         }
-        unsafe turnMemory.append(piece)
     }
 }
