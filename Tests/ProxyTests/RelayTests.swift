@@ -120,6 +120,29 @@ import Testing
         #expect(held == 0)
     }
 
+    /// Nothing else of the client's comes that could be an event.
+    @Test(arguments: [true, false])
+    func `passes an end on that comes alone, while octets wait for the other side`(isUp: Bool) throws {
+        let (bench, _, client, endpoint) = try connected()
+        let (from, to) = isUp ? (client, endpoint) : (endpoint, client)
+        let piece = [UInt8](repeating: 7, count: 1000)
+        var (sent, received) = (0, 0)
+        for _ in 0..<10_000 {
+            sent += from.push(piece[...])
+            bench.settle()
+            var held = 0
+            bench.worker.loop.forEachConnection { held += $0.waitingOctets }
+            guard held == 0 else { break }
+        }
+        from.finish()
+        bench.settle()
+        for _ in 0..<10_000 where !to.isEnded {
+            received += to.octets().count
+            bench.settle()
+        }
+        #expect(to.isEnded && received == sent)
+    }
+
     @Test(arguments: [true, false])
     func `passes a bounded part of much on in a turn, and the rest in the next ones`(isUp: Bool) throws {
         var limits = Limits()

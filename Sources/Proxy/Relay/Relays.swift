@@ -156,8 +156,9 @@ final class Relays {
     }
 
     /// A client that has reset its connection is gone, whatever waits in the kernel. One that has only ended its side
-    /// wants its answer.
+    /// wants its answer; its end is read when the other side has taken what waits, because no event tells of it again.
     private func noticeReset(_ client: Connection, _ relay: Relay) {
+        client.state.pauseReading()
         if Socket.connectError(client.transport.descriptor) != nil { end(relay, .clientLost) }
     }
 
