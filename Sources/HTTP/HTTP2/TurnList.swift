@@ -47,6 +47,7 @@ package struct TurnList<Element: BitwiseCopyable>: RandomAccessCollection {
     private mutating func grow(from pools: MessagePools) {
         let more = MessagePools.turnMemory(after: octets)
         let room = more / MemoryLayout<Element>.stride
+        precondition(room > capacity)
         let larger = unsafe pools.takeTurnMemory(octets: more).bindMemory(to: Element.self, capacity: room)
         if let memory = unsafe base {
             unsafe larger.moveInitialize(from: memory, count: count)

@@ -60,11 +60,9 @@ package import Octets
 
     package init() {}
     deinit {
-        while let piece = unsafe turnMemory.popLast() { unsafe piece.deallocate() }
-        while let piece = unsafe longTurnMemory.popLast() { unsafe piece.deallocate() }
+        freeSpare()
         unsafe turnMemory.free()
         unsafe longTurnMemory.free()
-        freeSpare()
         unsafe blocks.free()
         unsafe buffers.free()
     }
@@ -145,6 +143,8 @@ package import Octets
     package func freeSpare() {
         while let block = unsafe blocks.popLast() { unsafe block.release() }
         while let buffer = unsafe buffers.popLast() { unsafe buffer.release() }
+        while let piece = unsafe turnMemory.popLast() { unsafe piece.deallocate() }
+        while let piece = unsafe longTurnMemory.popLast() { unsafe piece.deallocate() }
         largeBuffers = []
         grownBuffers = 0
     }
