@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""One attack on a gateway, until SIGTERM: `attackers.py NAME PORT TLS-PORT`. See `ATTACKS` for the names.
+"""One attack on a gateway, until SIGTERM: `attackers.py NAME PORT TLS-PORT RELAY-PORT`. See `ATTACKS` for the names.
 
 At its end it prints one line of JSON: octets sent, and how often the gateway ended one of its connections.
 """
@@ -19,7 +19,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from measure import http2, machine  # noqa: E402
+from measure import http2, machine, relay  # noqa: E402
 
 CLIENT = http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0)
 NO_WINDOW = http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0, struct.pack(">HI", 4, 0))
@@ -47,7 +47,7 @@ class Attacker:
     again = b""
     connections = 4
     reads = True
-    secure = False  # attacks the port with TLS
+    door = 0  # the port that is attacked, in the order of the arguments: 1 has TLS, 2 passes TLS on
     holds = 0.0  # seconds until the connection is closed and made anew; 0: only when the gateway has ended it
 
     def __init__(self, port):
@@ -217,7 +217,7 @@ class Visitors(Attacker):
 class Hellos(Attacker):
     """TLS handshakes that end behind the ClientHello: the gateway has to sign, and the attacker to do nothing."""
 
-    connections, secure = 64, True
+    connections, door = 64, 1
 
     def __init__(self, port):
         self.first = Hellos.hello()
@@ -226,12 +226,7 @@ class Hellos(Attacker):
     @staticmethod
     @functools.cache
     def hello():
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.set_alpn_protocols(["h2"])
-        written = ssl.MemoryBIO()
-        with contextlib.suppress(ssl.SSLWantReadError):
-            context.wrap_bio(ssl.MemoryBIO(), written, server_hostname="bench.test").do_handshake()
-        return written.read()
+        return relay.client_hello("bench.test", ["h2"])
 
     def took(self, octets):
         raise EOFError
@@ -243,7 +238,7 @@ class Hellos(Attacker):
 class TinyRecords(Attacker):
     """TLS records of one octet, with a body by HTTP/1.1."""
 
-    secure = True
+    door = 1
 
     def __init__(self, port):
         self.first = b""
@@ -273,11 +268,26 @@ class TinyRecords(Attacker):
         return self.records.read()
 
 
+class Relayed(Attacker):
+    """100 connections that are passed on as octets, as fast as they are taken."""
+
+    connections, door, again = 100, 2, relay.PIECE
+
+    def __init__(self, port):
+        self.first = Relayed.hello()
+        super().__init__(port)
+
+    @staticmethod
+    @functools.cache
+    def hello():
+        return relay.client_hello("relay.test")
+
+
 ATTACKS = {
     "data": TinyData, "chunks": TinyChunks, "empty": EmptyData, "priority": Priority, "settings": Settings,
     "ping": Ping, "headers": RefusedHeaders, "reset": RapidReset, "unread": Unread, "readers": SlowReaders,
     "hpack": HeldHeaders, "visitors": Visitors, "hellos": Hellos,
-    "records": TinyRecords}
+    "records": TinyRecords, "relays": Relayed}
 
 
 class Attack:
@@ -330,4 +340,4 @@ def interrupt(*_):
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, interrupt)
     chosen = ATTACKS[sys.argv[1]]
-    Attack(chosen, int(sys.argv[3 if chosen.secure else 2])).run()
+    Attack(chosen, int(sys.argv[2 + chosen.door])).run()

@@ -52,8 +52,8 @@ def measure(gateway, site, name, count):
         before, direct_before = neighbour.p99(count), direct.p99(count)
         program = pathlib.Path(attackers.__file__)
         with machine.Process(
-                [sys.executable, program, name, gateway.port, gateway.secure], machine.LOAD_CORE, site.folder, "attack",
-                yields=True) as attack:
+                [sys.executable, program, name, gateway.port, gateway.secure, gateway.passed], machine.LOAD_CORE,
+                site.folder, "attack", yields=True) as attack:
             machine.run_on(0.5)
             used, start = gateway.process.processor_seconds(), time.monotonic()
             beside = neighbour.p99(count)

@@ -25,7 +25,7 @@ class Peer:
     environment = {}
 
     def __init__(self, job, site):
-        self.site, self.port, self.secure, self.admin = site, *(machine.free_port() for _ in range(3))
+        self.site, self.port, self.secure, self.passed, self.admin = site, *(machine.free_port() for _ in range(4))
         self.folder = site.folder / self.name
         self.folder.mkdir(exist_ok=True)
         self.log = self.folder / "access.log"
@@ -61,8 +61,8 @@ class Peer:
             "listen": self.port, "admin": self.admin, "backend": site.backend_of(job), "folder": self.folder,
             "requests": not job.relay, "relay": bool(job.relay), "relay_tcp": job.relay == "tcp",
             "relay_tls": job.relay == "tls", "attacked": job.attacked and site.attacked,
-            "certified": job.tls or job.attacked,
-            "log": job.log, "log_file": self.log, "tls": job.tls, "http1": job.http1,
+            "attacked_sink": site.attacked_sink, "certified": job.tls or job.attacked, "log": job.log,
+            "log_file": self.log, "tls": job.tls, "http1": job.http1,
             "upstream_tls": job.upstream_tls, "clear2": not job.http1 and not job.upstream_tls,
             "plain1": job.http1 and not job.tls, "plain2": not job.http1 and not job.tls,
             "kind": "http" if job.http1 else "grpc", "protocol": "HTTP" if job.http1 else "GRPC",
@@ -115,7 +115,9 @@ class Portico(Peer):
 
     def command(self, job):
         # Metrics are always on; they have no switch.
-        attacked = ["--memory", "256Mi", "--listen-map", f"8443={self.secure}"] if job.attacked else []
+        attacked = [
+            "--memory", "256Mi", "--listen-map", f"8443={self.secure}", "--listen-map", f"8444={self.passed}"
+        ] if job.attacked else []
         return [
             self.binary(), "serve", "--config", self.folder / "objects.yaml", "--workers", 1, "--listen-map",
             f"8888={self.port}", "--admin", f"127.0.0.1:{self.admin}", "--drain", "0s",

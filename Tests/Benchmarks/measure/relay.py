@@ -10,9 +10,11 @@ from . import machine
 PIECE = bytes(1 << 18)
 
 
-def client_hello(name):
+def client_hello(name, protocols=()):
     """What a client of TLS says first. The gateway looks at nothing behind it, so the rest need not be TLS."""
     context, outgoing = ssl.create_default_context(), ssl.MemoryBIO()
+    if protocols:
+        context.set_alpn_protocols([*protocols])
     tls = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
     try:
         tls.do_handshake()

@@ -14,7 +14,7 @@ def take(connection):
 
 
 def main():
-    with socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=64) as listener:
+    with socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=256) as listener:
         while True:
             connection, _ = listener.accept()
             threading.Thread(target=take, args=(connection,), daemon=True).start()

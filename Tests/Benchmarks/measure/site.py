@@ -56,8 +56,10 @@ class Site:
         if ECHO.exists():
             self._start("portico-echo", self.echo, [ECHO, "serve", "--listen", f"127.0.0.1:{self.echo}"])
 
-        self.sink = machine.free_port()
-        self._start("sink", self.sink, [sys.executable, pathlib.Path(__file__).parent / "sink.py", self.sink])
+        sink = pathlib.Path(__file__).parent / "sink.py"
+        self.sink, self.attacked_sink = machine.free_port(), machine.free_port()
+        self._start("sink", self.sink, [sys.executable, sink, self.sink])
+        self._start("attacked-sink", self.attacked_sink, [sys.executable, sink, self.attacked_sink], yields=True)
 
     def _start(self, name, port, command, yields=False):
         process = machine.Process(command, machine.LOAD_CORE, self.folder, name, yields=yields)
