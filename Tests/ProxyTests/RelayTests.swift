@@ -158,6 +158,34 @@ import Testing
         #expect(first + to.octets().count == all.count)
     }
 
+    /// Small pieces cost more than large ones, so a relay waits for a turn with room, and is not cut.
+    @Test(arguments: [true, false])
+    func `gives way in a long turn, and serves at once what has little`(isUp: Bool) throws {
+        let bench = try Self.bench()
+        let server = try bench.server()
+        var busy = try (0..<100).map { _ in (try bench.client(), try #require(try server.accept())) }
+        if !isUp { busy = busy.map { ($0.1, $0.0) } }
+        let (neighbour, endpoint) = (try bench.client(), try #require(try server.accept()))
+        let all = [UInt8](repeating: 7, count: 2 * Relays.inputOctets)
+        let first = WorkBudget.quotaPerTurn + 102 * TurnCost.relayed(octets: Connections.crowdedOctets)
+        var sent = 0
+        var arrived = Array(repeating: 0, count: busy.count)
+        func turn(_ most: Int32) {
+            bench.worker.turn(isHurried: true)
+            #expect(bench.worker.services.pools.work <= most + WorkBudget.quotaPerTurn / 2)
+            for (index, (_, to)) in busy.enumerated() { arrived[index] += to.octets().count }
+        }
+        for round in 0..<200 {
+            for (from, _) in busy { sent += from.push(all[...]) }
+            neighbour.send("question")
+            turn(round < 100 ? first : WorkBudget.quotaPerTurn)    // it is not known yet who has much
+            #expect(endpoint.text() == "question", "it waits for others")
+        }
+        #expect(arrived.min() ?? 0 > 0 && arrived.max() ?? 0 <= 4 * (arrived.min() ?? 0), "one is preferred")
+        for _ in 0..<1000 where arrived.reduce(0, +) < sent { turn(WorkBudget.quotaPerTurn) }
+        #expect(arrived.reduce(0, +) == sent, "octets are lost")
+    }
+
     @Test func `tries another endpoint while nothing was sent`() throws {
         let bench = try Self.bench(servers: 3)
         let server = try bench.server(2)    // the other two do not listen

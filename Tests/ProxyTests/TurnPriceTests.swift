@@ -18,6 +18,17 @@ import Testing
         #expect(TurnCost.dropped(octets: 1) == 100, "asking the kernel costs, too")
     }
 
+    @Test func `of octets that nobody looks at is a fourth, and a relay that reads whole has two quotas at most`() {
+        #expect(TurnCost.relayed(octets: 65_536) * 4 == TurnCost.passed(octets: 65_536))
+        let whole = TurnCost.relayed(octets: TurnLimits().mostRelayReads * PipePool.pipeOctets)
+        #expect(whole > WorkBudget.quotaPerTurn && whole <= 5 * WorkBudget.quotaPerTurn / 2)
+    }
+
+    @Test func `of a relay that has little is no reason to wait`() {
+        #expect(TurnCost.relayed(octets: Connections.crowdedOctets) < WorkBudget.leastQuota)
+        #expect(Late.relays.room == 0, "one in a long turn")
+    }
+
     /// 256 records of an octet each are a read.
     @Test func `of small TLS records is theirs, and not that of their octets`() {
         #expect(TurnCost.opened(records: 256) > WorkBudget.quotaPerTurn)

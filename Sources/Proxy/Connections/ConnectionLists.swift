@@ -10,8 +10,8 @@ final class ConnectionLists {
     private var unread: ContiguousArray<Connection> = []
     private var reading: ContiguousArray<Connection> = []
     /// By `Late`, each in order of arrival.
-    private var late = ContiguousArray(repeating: ContiguousArray<Connection>(), count: 2)
-    private var lateCount = 0    // of both
+    private var late = ContiguousArray(repeating: ContiguousArray<Connection>(), count: Late.allCases.count)
+    private var lateCount = 0    // of all
     private var kept: ContiguousArray<Connection> = []    // of those that are gone through, for the next turn
     private var closed: ContiguousArray<Connection> = []
     /// Those that have more to say than a turn gives to one of them; they may be closed before the next one.
@@ -29,7 +29,9 @@ final class ConnectionLists {
     /// How many of those that earlier turns left are still to be read in this one.
     private var behind = 0
     /// Whether others than the connection that is read now wait for this turn or the next one.
-    var haveOthers: Bool { !unread.isEmpty || behind > 0 || !kept.isEmpty }
+    var haveOthers: Bool { !unread.isEmpty || behind > 0 || !kept.isEmpty || haveRelays }
+    /// Whether relays wait that have much to pass on.
+    var haveRelays: Bool { !late[Late.relays.rawValue].isEmpty }
 
     /// A turn begins: each connection may have its part of it.
     func turnBegins() {
@@ -114,6 +116,7 @@ final class ConnectionLists {
     func listForReading(_ connection: Connection) {
         guard connection.state.reading != .held else { return }
         if connection.state.phase == .lingering { return listLate(connection, .ends) }
+        if connection.relay != nil { return listLate(connection, .relays) }
         connection.state.readNextTurn()
         // It may be in the list still: it was listed, and then its reading was paused by an event in between.
         guard !connection.isUnread else { return }
@@ -208,24 +211,26 @@ final class ConnectionLists {
         lateCount += 1
     }
 
-    /// Goes on with handshakes, and then with connections that are at their end, when all is sent that others wait for
-    /// in this turn: at least one of each, and more while the turn is not long. Ends have room of their own beside, so
-    /// that as many may go as come.
+    /// Goes on with handshakes, then with connections that are at their end, and with relays, when all is sent that
+    /// others wait for in this turn: at least one of each, and more while the turn is not long. Ends have room of their
+    /// own beside, so that as many may go as come.
     /// - Parameter work: units that the turn has taken.
     func readLate(work: () -> Int32, _ read: (Connection) -> Void, flush: (Connection) -> Void) {
-        for list in [Late.handshakes, .ends] where !late[list.rawValue].isEmpty {
+        for list in Late.allCases where !late[list.rawValue].isEmpty {
             swap(&reading, &late[list.rawValue])
             var (count, served) = (0, 0)
             let start = work()
             while count < reading.count, served == 0 || work() < WorkBudget.quotaPerTurn || work() - start < list.room {
                 let connection = reading[count]
                 count += 1
+                behind = reading.count - count
                 connection.isUnread = false
                 guard connection.state.reading == .listed, !connection.isClosed else { continue }
-                served += 1
+                if !isServed(connection) { served += 1 }
                 connection.state.awaitReadiness()
                 read(connection)
             }
+            behind = 0
             lateCount -= count
             reading.removeFirst(count)
             reading.append(contentsOf: late[list.rawValue])

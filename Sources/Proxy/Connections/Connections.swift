@@ -26,7 +26,7 @@ final class Connections {
     /// Octets taken from one socket at a time: a window of 64 KiB with its frame headers.
     static let inputOctets = 65_536 + 1024
     /// The same in a turn that is long already, and then once: a frame of HTTP/2 of the usual size.
-    private static let crowdedOctets = 16_384 + 1024
+    static let crowdedOctets = 16_384 + 1024
     /// Octets taken at a time from a client that is slowed down: about 100 requests with their cancelling.
     private static let slowOctets = 4096
 

@@ -7,6 +7,10 @@ enum TurnCost {
     private static let octetsPerUnit = 32
     static func passed(octets: Int) -> Int32 { Int32(truncatingIfNeeded: octets / octetsPerUnit) }
 
+    /// The same of octets that nobody looks at, most of which the kernel moves from socket to socket.
+    private static let relayedOctetsPerUnit = 128
+    static func relayed(octets: Int) -> Int32 { Int32(truncatingIfNeeded: octets / relayedOctetsPerUnit) }
+
     /// TLS records that were opened, however small they are.
     private static let perRecord: Int32 = 20
     static func opened(records: Int) -> Int32 { perRecord &* Int32(truncatingIfNeeded: records) }

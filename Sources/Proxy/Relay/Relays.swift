@@ -131,9 +131,8 @@ final class Relays {
             write(upstream, relay)
         }
         guard !relay.isEnded, let client = relay.connection(.downstream) else { return }
-        client.state.awaitReadiness()
-        read(client)
-        if mayHaveOctets { read(upstream) }
+        resume(client)
+        if mayHaveOctets { readUnlessCrowded(upstream) }
     }
 
     // MARK: octets
@@ -146,7 +145,20 @@ final class Relays {
         if event.isHungUp, connection.role == .downstream, isWaiting(connection, relay) {
             return noticeReset(connection, relay)
         }
-        read(connection)
+        readUnlessCrowded(connection)
+    }
+
+    /// Reads what an event tells of. In a long turn, and behind relays that wait for their turn, it is not much.
+    private func readUnlessCrowded(_ source: Connection) {
+        let isCrowded = services.isTurnLong || services.lists.haveRelays
+        if isCrowded { source.forgetOldWork(at: services.loop.now) }
+        if !services.lists.hasToWait(source, isCrowded: isCrowded) { read(source, isCrowded: isCrowded) }
+    }
+
+    /// Nothing waits any more for the other side.
+    private func resume(_ source: Connection) {
+        source.state.awaitReadiness()
+        readUnlessCrowded(source)
     }
 
     /// Whether nothing may be read, because the other side has to take something first or is not there yet.
@@ -162,21 +174,28 @@ final class Relays {
         if Socket.connectError(client.transport.descriptor) != nil { end(relay, .clientLost) }
     }
 
-    /// Reads what waits, and passes it on.
-    func read(_ source: Connection) {
+    /// Reads what waits, and passes it on: much at a time, because small pieces cost more.
+    /// - Parameter isCrowded: little is read, and the rest when its turn comes.
+    func read(_ source: Connection, isCrowded: Bool = false) {
         guard let relay = source.relay else { return }
         let side = source.role == .downstream ? RelayState.Side.downstream : .upstream
         guard relay.state.stage == .passing, let sink = relay.connection(side.other) else { return }
         guard !services.lists.isServed(source) else { return services.lists.listForReading(source) }
         touch(relay)
-        for _ in 0..<services.limits.turn.mostRelayReads {
+        let before = services.pools.work
+        defer { source.noteWork(services.pools.work &- before) }
+        let room = isCrowded ? Connections.crowdedOctets : Self.inputOctets
+        // Small records of TLS are more work than large pieces.
+        let most = isCrowded ? 1 : TurnCost.relayed(octets: services.limits.turn.mostRelayReads * PipePool.pipeOctets)
+        for round in 0..<services.limits.turn.mostRelayReads {
             guard !relay.isEnded, relay.state.flow(from: side) == .open else { return }
             guard !hasWaiting(towards: side.other, relay) else {
                 if source.state.reading != .paused { services.metrics.reached(.relayBuffer) }
                 source.state.pauseReading()
                 return
             }
-            if relay.state.isSpliced(from: side) {
+            if round > 0, services.pools.work &- before >= most { break }
+            if !isCrowded, relay.state.isSpliced(from: side) {
                 switch splice(source, to: sink, relay) {
                 case .goOn: continue
                 case .stop: return
@@ -185,14 +204,17 @@ final class Relays {
             }
             let hasHungUp = source.state.hasHungUp
             input.clear()
-            switch source.transport.read(into: input, most: Self.inputOctets, hasHungUp: hasHungUp) {
+            switch source.transport.read(into: input, most: room, hasHungUp: hasHungUp) {
             case .octets(let octets):
                 count(octets, from: side, relay)
+                if source.transport.isSecure {
+                    services.pools.work &+= TurnCost.opened(records: source.transport.recordsRead)
+                }
                 if octets == Self.inputOctets, !source.transport.isSecure, !sink.transport.isSecure {
                     relay.state.splice(from: side, true)
                 }
                 pass(input.octets, to: sink, relay)
-                let isDrained = source.transport.isDrained(afterReading: octets, of: Self.inputOctets)
+                let isDrained = source.transport.isDrained(afterReading: octets, of: room)
                 if isDrained, !hasHungUp { return }
             case .wouldBlock: return
             case .closed where source.transport.tls?.breach == nil:
@@ -212,6 +234,7 @@ final class Relays {
     func count(_ octets: Int, from side: RelayState.Side, _ relay: Relay) {
         relay.state.came(from: side, octets)
         services.octetsRead &+= octets
+        services.pools.work &+= TurnCost.relayed(octets: octets)
         services.metrics.relayed(octets, isUp: side == .downstream, route: relay.route.metrics)
     }
 
@@ -265,8 +288,7 @@ final class Relays {
     private func drained(_ side: RelayState.Side, _ relay: Relay) {
         act(relay.state.drained(towards: side), relay)
         guard !relay.isEnded, let source = relay.connection(side.other), source.state.reading == .paused else { return }
-        source.state.awaitReadiness()
-        read(source)
+        resume(source)
     }
 
     private func dropPending(of connection: Connection) {
