@@ -18,8 +18,11 @@ internal import Octets
     private var unsent = PendingOctets()
     /// Octets of plaintext in `unsent` that were not reported to the writer as written.
     private(set) var unsentContent = 0
-    /// The last receive gave less than was asked for, so the socket is empty.
-    private(set) var hasDrained = true
+    /// The last receive gave less than was asked for.
+    private var hasDrained = true
+    /// The current or last call has emptied the socket. One that received nothing has not: octets may have come since
+    /// the receive before, and their event may be over.
+    var hasEmptiedSocket: Bool { hasReceived && hasDrained }
     /// The current call has received already. If that emptied the socket, a second receive would find nothing.
     private var hasReceived = false
     /// True while `unsent` holds octets kept back by `hold()`, not octets that the socket declined.
@@ -158,7 +161,7 @@ internal import Octets
     fileprivate func read(into room: UnsafeMutableRawBufferPointer) -> Int {
         guard !isStopped else { return -1 }
         if start == end {
-            if hasReceived, hasDrained { return -1 }
+            if hasEmptiedSocket { return -1 }
             let count = unsafe portico_tls_receive(
                 descriptor, scratch.input.baseAddress, scratch.input.count)
             hasReceived = true

@@ -187,7 +187,7 @@ package enum TLSResult: Equatable, Sendable {
 
     /// Whether the last read has emptied the socket: the next readiness is a new event, and another
     /// read before it would find nothing. When in doubt false.
-    package var isDrained: Bool { bio.hasDrained && !hasPendingOctets && life.isOpen }
+    package var isDrained: Bool { bio.hasEmptiedSocket && !hasPendingOctets && life.isOpen }
 
     /// Reads as `read(into:)` of a room does, at most `most` octets, and appends them to `buffer`.
     package func read(into buffer: OctetBuffer, most: Int) -> TLSResult {

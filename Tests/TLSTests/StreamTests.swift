@@ -114,6 +114,24 @@ private let certificates = Certificates.shared
         #expect(octets == (0..<sent).map { UInt8(truncatingIfNeeded: $0) })
     }
 
+    /// Or what came meanwhile would wait for an event that has been.
+    @Test func `has not emptied the socket when it was not asked`() throws {
+        let line = try line()
+        let client = try #require(line.client)
+        let server = line.server
+        func read(_ most: Int) -> [UInt8] {
+            unsafe [UInt8](unsafeUninitializedCapacity: most) { room, count in
+                let room = unsafe UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(room)[..<most])
+                if case .octets(let got) = unsafe server.read(into: room) { count = got }
+            }
+        }
+        #expect(client.send(Array(repeating: 1, count: 20_000)) == .octets(20_000))
+        #expect(read(12_000).count == 12_000 && !server.isDrained)
+        #expect(client.send([2]) == .octets(1))
+        #expect(read(12_000).count == 8000 && !server.isDrained)
+        #expect(read(12_000) == [2] && server.isDrained)
+    }
+
     @Test func `ends with close_notify, after all that was written`() throws {
         let line = try line()
         #expect(line.client?.send([1, 2, 3]) == .octets(3))
