@@ -23,6 +23,29 @@ import Testing
         list.clear(to: pools)
     }
 
+    @Test func `begins with little memory, and takes much more when that is full`() {
+        let sizes = (0..<5).reduce(into: [0]) { sizes, _ in
+            sizes.append(MessagePools.turnMemory(after: sizes.last ?? 0))
+        }
+        #expect(sizes == [0, 1024, 16_384, 32_768, 65_536, 131_072])
+    }
+
+    @Test func `goes on when spare memory was given back`() {
+        let pools = MessagePools()
+        var list = TurnList<Int>()
+        list.append(1, from: pools)
+        list.clear(to: pools)
+        list.append(2, from: pools)
+        pools.freeSpare()
+        list.append(3, from: pools)
+        #expect(list.elementsEqual([2, 3]))
+        list.clear(to: pools)
+        pools.freeSpare()
+        list.append(4, from: pools)
+        #expect(list.elementsEqual([4]))
+        list.clear(to: pools)
+    }
+
     #if !PORTICO_UNPOOLED
         /// Memory that is new each time is a page that the kernel has to find and to clear, for each connection.
         @Test(arguments: [1, 100])

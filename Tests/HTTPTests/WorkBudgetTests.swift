@@ -38,6 +38,14 @@ import Testing
         #expect(later == [20_000, 20_000, 19_000, 4000, 4000])
     }
 
+    @Test(arguments: [0, 1000, 4000, 12_000, 24_000])
+    func `gives an endpoint no less for more requests, and no more late in a turn`(used: Int32) {
+        let quotas = (0...300).map { WorkBudget.quota(ofAnswers: $0, used: used) }
+        #expect(zip(quotas, quotas.dropFirst()).allSatisfy { $0 <= $1 })
+        #expect(quotas.allSatisfy { $0 >= WorkBudget.quotaPerTurn })
+        #expect(zip(quotas, (0...300).map { WorkBudget.quota(ofAnswers: $0, used: used + 1) }).allSatisfy { $0 >= $1 })
+    }
+
     @Test func `is earned back by useful work, up to ten times what it began with`() {
         var budget = WorkBudget(isServer: true)
         for _ in 0..<1_000_000 { budget.earn(WorkEarning.completedStream) }
