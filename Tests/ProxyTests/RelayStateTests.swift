@@ -39,6 +39,21 @@ import Testing
     }
 
     @Test(arguments: [Side.downstream, .upstream])
+    func `are over when a side is lost that has ended`(side: RelayState.Side) {
+        var state = RelayState()
+        #expect(state.ended(side, hasWaiting: false) == .finish(side.other))
+        #expect(state.broke(side, hasWaiting: false) == .end && state.brokenSide == side)
+    }
+
+    @Test(arguments: [Side.downstream, .upstream])
+    func `are over when all has gone of a side that has ended and is lost`(side: RelayState.Side) {
+        var state = RelayState()
+        #expect(state.ended(side, hasWaiting: true) == .nothing)
+        #expect(state.broke(side, hasWaiting: true) == .nothing)
+        #expect(state.drained(towards: side.other) == .end && state.brokenSide == side)
+    }
+
+    @Test(arguments: [Side.downstream, .upstream])
     func `go on from a side that takes nothing more`(side: RelayState.Side) {
         var state = RelayState()
         #expect(state.declined(side) == .nothing)

@@ -143,6 +143,21 @@ import Testing
         #expect(to.isEnded && received == sent)
     }
 
+    /// The answer may be long in coming, and nobody waits for it.
+    @Test(arguments: [true, false])
+    func `ends when a side is lost that has ended before`(isClient: Bool) throws {
+        let (bench, _, client, endpoint) = try connected()
+        let (lost, other) = isClient ? (client, endpoint) : (endpoint, client)
+        lost.finish()
+        bench.settle()
+        #expect(other.octets() == [] && other.isEnded && gauge(bench) == 1)
+        other.send("unread")    // closed with these, the kernel says that the connection is reset
+        bench.settle()
+        lost.close()
+        bench.settle()
+        #expect(gauge(bench) == 0 && endings(bench).values.reduce(0, +) == 1)
+    }
+
     @Test(arguments: [true, false])
     func `passes a bounded part of much on in a turn, and the rest in the next ones`(isUp: Bool) throws {
         var limits = Limits()

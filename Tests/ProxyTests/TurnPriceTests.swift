@@ -19,7 +19,8 @@ import Testing
     }
 
     @Test func `of octets that nobody looks at is a fourth, and a relay that reads whole has two quotas at most`() {
-        #expect(TurnCost.relayed(octets: 65_536) * 4 == TurnCost.passed(octets: 65_536))
+        #expect(TurnCost.relayed(octets: 65_536) == TurnCost.passed(octets: 65_536) / 4 + 40)
+        #expect(TurnCost.relayed(octets: 1) == 40, "reading and sending cost, too")
         let whole = TurnCost.relayed(octets: TurnLimits().mostRelayReads * PipePool.pipeOctets)
         #expect(whole > WorkBudget.quotaPerTurn && whole <= 5 * WorkBudget.quotaPerTurn / 2)
     }
@@ -27,6 +28,11 @@ import Testing
     @Test func `of a relay that has little is no reason to wait`() {
         #expect(TurnCost.relayed(octets: Connections.crowdedOctets) < WorkBudget.leastQuota)
         #expect(Late.relays.room == 0, "one in a long turn")
+    }
+
+    /// A turn has at most 256 events.
+    @Test func `of relays that have an octet each makes a turn long before all of them are read`() {
+        #expect(256 * TurnCost.relayed(octets: 1) > 2 * WorkBudget.quotaPerTurn)
     }
 
     /// 256 records of an octet each are a read.

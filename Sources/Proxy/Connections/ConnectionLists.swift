@@ -29,7 +29,7 @@ final class ConnectionLists {
     /// How many of those that earlier turns left are still to be read in this one.
     private var behind = 0
     /// Whether others than the connection that is read now wait for this turn or the next one.
-    var haveOthers: Bool { !unread.isEmpty || behind > 0 || !kept.isEmpty || haveRelays }
+    var haveOthers: Bool { !unread.isEmpty || behind > 0 || !kept.isEmpty }
     /// Whether relays wait that have much to pass on.
     var haveRelays: Bool { !late[Late.relays.rawValue].isEmpty }
 
@@ -223,14 +223,12 @@ final class ConnectionLists {
             while count < reading.count, served == 0 || work() < WorkBudget.quotaPerTurn || work() - start < list.room {
                 let connection = reading[count]
                 count += 1
-                behind = reading.count - count
                 connection.isUnread = false
                 guard connection.state.reading == .listed, !connection.isClosed else { continue }
                 if !isServed(connection) { served += 1 }
                 connection.state.awaitReadiness()
                 read(connection)
             }
-            behind = 0
             lateCount -= count
             reading.removeFirst(count)
             reading.append(contentsOf: late[list.rawValue])

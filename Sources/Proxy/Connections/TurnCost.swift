@@ -9,7 +9,9 @@ enum TurnCost {
 
     /// The same of octets that nobody looks at, most of which the kernel moves from socket to socket.
     private static let relayedOctetsPerUnit = 128
-    static func relayed(octets: Int) -> Int32 { Int32(truncatingIfNeeded: octets / relayedOctetsPerUnit) }
+    /// Reading and sending them, however few they are.
+    private static let relaying: Int32 = 40
+    static func relayed(octets: Int) -> Int32 { relaying &+ Int32(truncatingIfNeeded: octets / relayedOctetsPerUnit) }
 
     /// TLS records that were opened, however small they are.
     private static let perRecord: Int32 = 20

@@ -145,6 +145,8 @@ final class Relays {
         if event.isHungUp, connection.role == .downstream, isWaiting(connection, relay) {
             return noticeReset(connection, relay)
         }
+        let side = connection.role == .downstream ? RelayState.Side.downstream : .upstream
+        guard relay.state.flow(from: side) == .open else { return noticeBreak(connection, of: side, relay) }
         readUnlessCrowded(connection)
     }
 
@@ -172,6 +174,11 @@ final class Relays {
     private func noticeReset(_ client: Connection, _ relay: Relay) {
         client.state.pauseReading()
         if Socket.connectError(client.transport.descriptor) != nil { end(relay, .clientLost) }
+    }
+
+    /// A side that has ended is not read any more. It may still be lost, and take nothing then.
+    private func noticeBreak(_ connection: Connection, of side: RelayState.Side, _ relay: Relay) {
+        if Socket.connectError(connection.transport.descriptor) != nil { broke(side, relay) }
     }
 
     /// Reads what waits, and passes it on: much at a time, because small pieces cost more.
