@@ -201,9 +201,10 @@ struct AdminConnectionState {
     mutating func endAfterAnswer() {
         endsSoon = true
         switch phase {
-        case .idle: phase = .closed
+        case .idle where requests > 0: phase = .closed
         case .writing: phase = .writing(isLast: true)
-        case .reading, .waiting, .lingering, .closed: break
+        // One that is new is a client's whose request is on its way.
+        case .idle, .reading, .waiting, .lingering, .closed: break
         }
     }
 

@@ -457,6 +457,8 @@ package final class ControlPlane {
     package var readiness: (isReady: Bool, reason: String) {
         if phase == .starting { return (false, feed?.waitingReason ?? "starting") }
         if phase == .succeeding { return (false, "the gateway before this one serves still") }
+        // Who asks here still means the address, and there the other process serves.
+        if succession.upgrade.isHandedOver { return (true, "the gateway after this one serves") }
         if phase != .serving { return (false, "draining") }
         let taken = workers.allSatisfy { $0.status.snapshotsTaken.load(ordering: .acquiring) > 0 }
         if workers.isEmpty || !taken { return (false, "starting") }

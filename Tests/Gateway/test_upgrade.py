@@ -147,6 +147,28 @@ def test_three_upgrades_under_load_fail_no_request():
             gateway.says("nothing was cut")
 
 
+def test_a_health_check_that_the_old_process_has_begun_to_read_is_good(served):
+    """Whoever gets a 503 takes the address for one that does not serve."""
+    with Caller(served.target) as caller:
+        asked = threading.Semaphore(1)  # a call keeps the old process
+
+        def messages():
+            for index in range(2):
+                assert asked.acquire(timeout=60)
+                yield b"%d" % index
+
+        replies = caller.chat(messages())
+        assert next(replies) == b"0"
+        with socket.create_connection(("127.0.0.1", served.status_port), 10) as check:
+            check.sendall(b"GET /healthz/ready HTTP/1.1\r\n")
+            served.upgrade()
+            check.sendall(b"host: a\r\n\r\n")
+            answer = b"".join(iter(lambda: check.recv(4096), b""))
+        asked.release()
+        assert [*replies] == [b"1"]
+    assert answer.startswith(b"HTTP/1.1 200") and b"the gateway after this one serves" in answer, answer
+
+
 def test_a_running_stream_completes_in_the_old_process(served):
     with Caller(served.target) as caller:
         asked = threading.Semaphore(1)
