@@ -460,9 +460,15 @@ package final class ControlPlane {
         // Who asks here still means the address, and there the other process serves.
         if succession.upgrade.isHandedOver { return (true, "the gateway after this one serves") }
         if phase != .serving { return (false, "draining") }
-        let taken = workers.allSatisfy { $0.status.snapshotsTaken.load(ordering: .acquiring) > 0 }
-        if workers.isEmpty || !taken { return (false, "starting") }
+        if workers.isEmpty || !haveBegun { return (false, "starting") }
         return unprepared.map { (false, $0) } ?? (true, "ready")
+    }
+
+    /// Whether the workers serve. Those of a successor do in a moment, and until then its clients wait in the kernel's
+    /// queue: who asks in that moment must not take the address for one that does not serve.
+    private var haveBegun: Bool {
+        if case .predecessor = succession.inherited.giver { return true }
+        return workers.allSatisfy { $0.status.snapshotsTaken.load(ordering: .acquiring) > 0 }
     }
 
     /// What requests would still have to wait for; nil: nothing.
