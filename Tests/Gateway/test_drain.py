@@ -1,13 +1,12 @@
 """SIGTERM: readiness turns, GOAWAY in two steps, what runs finishes, exit 0; a second signal ends at once."""
 
 import signal
-import threading
 import time
 
 import pytest
 
 from peers import http1, http2, objects, waiting
-from peers.backend import Caller
+from peers.backend import Caller, paced
 from peers.gateway import Gateway
 
 LARGEST = 2**31 - 1
@@ -24,14 +23,8 @@ def test_an_idle_gateway_ends_soon_and_says_zero(backend):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_running_stream_completes(backend, number):
     with Gateway(objects.echo(backend), drain=LONG, arguments=SOON) as gateway, Caller(gateway.target) as caller:
-        asked = threading.Semaphore(1)
-
-        def messages():
-            for index in range(3):
-                assert asked.acquire(timeout=60)
-                yield b"%d" % index
-
-        replies = caller.chat(messages())
+        asked, messages = paced(3)
+        replies = caller.chat(messages)
         assert next(replies) == b"0"
         gateway.signal(number)
         waiting.until(lambda: gateway.status("/healthz/ready")[0] == 503, 5, "the drain")

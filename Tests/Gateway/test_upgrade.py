@@ -9,13 +9,12 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 
 import pytest
 
 from peers import gateway as portico
 from peers import http1, http2, objects, waiting
-from peers.backend import Backend, Caller
+from peers.backend import Backend, Caller, paced
 from peers.clients import Curls, GrpcCalls, Load
 from peers.gateway import Gateway
 
@@ -150,14 +149,8 @@ def test_three_upgrades_under_load_fail_no_request():
 def test_a_health_check_that_the_old_process_has_begun_to_read_is_good(served):
     """Whoever gets a 503 takes the address for one that does not serve."""
     with Caller(served.target) as caller:
-        asked = threading.Semaphore(1)  # a call keeps the old process
-
-        def messages():
-            for index in range(2):
-                assert asked.acquire(timeout=60)
-                yield b"%d" % index
-
-        replies = caller.chat(messages())
+        asked, messages = paced(2)  # a call keeps the old process
+        replies = caller.chat(messages)
         assert next(replies) == b"0"
         with socket.create_connection(("127.0.0.1", served.status_port), 10) as check:
             check.sendall(b"GET /healthz/ready HTTP/1.1\r\n")
@@ -171,14 +164,8 @@ def test_a_health_check_that_the_old_process_has_begun_to_read_is_good(served):
 
 def test_a_running_stream_completes_in_the_old_process(served):
     with Caller(served.target) as caller:
-        asked = threading.Semaphore(1)
-
-        def messages():
-            for index in range(3):
-                assert asked.acquire(timeout=60)
-                yield b"%d" % index
-
-        replies = caller.chat(messages())
+        asked, messages = paced(3)
+        replies = caller.chat(messages)
         assert next(replies) == b"0"
         served.upgrade()
         for index in (1, 2):

@@ -213,7 +213,7 @@ final class ConnectionLists {
 
     /// Goes on with handshakes, then with connections that are at their end, and with relays, when all is sent that
     /// others wait for in this turn: at least one of each, and more while the turn is not long. Ends have room of their
-    /// own beside, so that as many may go as come.
+    /// own beside, so that as many may go as come. One that had its part of this turn is not read, and does not count.
     /// - Parameter work: units that the turn has taken.
     func readLate(work: () -> Int32, _ read: (Connection) -> Void, flush: (Connection) -> Void) {
         for list in Late.allCases where !late[list.rawValue].isEmpty {

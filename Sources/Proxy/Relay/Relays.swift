@@ -193,7 +193,7 @@ final class Relays {
         defer { source.noteWork(services.pools.work &- before) }
         let room = isCrowded ? Connections.crowdedOctets : Self.inputOctets
         // Small records of TLS are more work than large pieces.
-        let most = isCrowded ? 1 : TurnCost.relayed(octets: services.limits.turn.mostRelayReads * PipePool.pipeOctets)
+        let most = TurnCost.relayed(octets: services.limits.turn.mostRelayReads * PipePool.pipeOctets)
         for round in 0..<services.limits.turn.mostRelayReads {
             guard !relay.isEnded, relay.state.flow(from: side) == .open else { return }
             guard !hasWaiting(towards: side.other, relay) else {
@@ -201,7 +201,7 @@ final class Relays {
                 source.state.pauseReading()
                 return
             }
-            if round > 0, services.pools.work &- before >= most { break }
+            if round > 0, isCrowded || services.pools.work &- before >= most { break }
             if !isCrowded, relay.state.isSpliced(from: side) {
                 switch splice(source, to: sink, relay) {
                 case .goOn: continue

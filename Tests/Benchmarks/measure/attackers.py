@@ -6,7 +6,6 @@ At its end it prints one line of JSON: octets sent, and how often the gateway en
 
 import contextlib
 import errno
-import functools
 import json
 import pathlib
 import selectors
@@ -220,13 +219,8 @@ class Hellos(Attacker):
     connections, door = 64, 1
 
     def __init__(self, port):
-        self.first = Hellos.hello()
+        self.first = relay.client_hello("bench.test", ("h2",))
         super().__init__(port)
-
-    @staticmethod
-    @functools.cache
-    def hello():
-        return relay.client_hello("bench.test", ["h2"])
 
     def took(self, octets):
         raise EOFError
@@ -274,13 +268,8 @@ class Relayed(Attacker):
     connections, door, again = 100, 2, relay.PIECE
 
     def __init__(self, port):
-        self.first = Relayed.hello()
+        self.first = relay.client_hello("relay.test")
         super().__init__(port)
-
-    @staticmethod
-    @functools.cache
-    def hello():
-        return relay.client_hello("relay.test")
 
 
 ATTACKS = {

@@ -170,6 +170,18 @@ def hello_text(message):
     return message[2:].decode() if message[1] < 128 else message[3:].decode()
 
 
+def paced(count):
+    """Messages `0`, `1` and so on of a stream: the first at once, each other one when the semaphore is released."""
+    asked = threading.Semaphore(1)
+
+    def messages():
+        for index in range(count):
+            assert asked.acquire(timeout=60)
+            yield b"%d" % index
+
+    return asked, messages()
+
+
 class Caller:
     """A gRPC client (grpcio) with a connection of its own."""
 
